@@ -1,0 +1,1 @@
+"""Habits that nobody has to remember, because a test does."""
