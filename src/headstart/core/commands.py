@@ -1,0 +1,111 @@
+"""What people and time may ask of a session request. Commands order."""
+
+from dataclasses import dataclass
+
+from headstart.core import request as requests
+from headstart.core.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: a role and, for people, their id. Written on every event."""
+
+    role: str
+    id: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.role}:{self.id}" if self.id else self.role
+
+
+SYSTEM = Actor("system")
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Which payment stands behind the request; both are None for a free plan."""
+
+    checkout_session: str | None = None
+    payment_intent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSession:
+    """Create the request and decide, in the same instant, whom to ask."""
+
+    request_id: requests.RequestId
+    customer: requests.CustomerId
+    intake: requests.IntakeId
+    plan: str
+    payment: Payment
+    routing_type: requests.RoutingType
+    chain: tuple[requests.ChainStep, ...]
+    policy: Policy
+    actor: Actor = SYSTEM
+
+
+@dataclass(frozen=True, slots=True)
+class _OnRequest:
+    request_id: requests.RequestId
+    actor: Actor = SYSTEM
+
+
+@dataclass(frozen=True, slots=True)
+class _ByMechanic:
+    request_id: requests.RequestId
+    mechanic: requests.MechanicId
+    actor: Actor
+
+
+class AcceptOffer(_ByMechanic):
+    """The first to accept wins."""
+
+
+class DeclineOffer(_ByMechanic):
+    """A favourite's no ends their turn at once; anybody's no is remembered."""
+
+
+class ReleaseMatch(_ByMechanic):
+    """The mechanic withdraws: the request is dispatched again and keeps its age."""
+
+
+class JoinSession(_ByMechanic):
+    """The matched mechanic has joined the live session, which ends the join deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteSession:
+    """The session is over. ``mechanic`` is None when an operator says so."""
+
+    request_id: requests.RequestId
+    mechanic: requests.MechanicId | None
+    actor: Actor
+
+
+class AskEveryone(_OnRequest):
+    """End the priority stage now: the customer's wish, or an operator's."""
+
+
+class CancelRequest(_OnRequest):
+    """Withdraw the request before anybody is matched."""
+
+
+class EnforceDeadline(_OnRequest):
+    """Time is up: act if the deadline has passed. Harmless when it has not."""
+
+
+class ReviewReservation(_OnRequest):
+    """The favourite was suspended, matched elsewhere or went off duty: does the window stand?"""
+
+
+Command = (
+    RequestSession
+    | AcceptOffer
+    | DeclineOffer
+    | AskEveryone
+    | CancelRequest
+    | ReleaseMatch
+    | JoinSession
+    | CompleteSession
+    | EnforceDeadline
+    | ReviewReservation
+)
