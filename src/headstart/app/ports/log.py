@@ -1,0 +1,92 @@
+"""The event log, and what people may read of a request."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from headstart.core.events import Event
+from headstart.core.request import CustomerId, MechanicId, RequestId
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cursor:
+    """A place in the event log that cannot skip a late commit: transaction, then event."""
+
+    xid: int = 0
+    id: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.xid}.{self.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Cursor":
+        """The inverse of ``str``; ValueError for anything else."""
+        xid, dot, event_id = text.partition(".")
+        if not (dot and xid.isdecimal() and event_id.isdecimal() and len(text) <= 40):
+            raise ValueError(f"not a cursor: {text[:40]!r}")
+        return cls(int(xid), int(event_id))
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """One event as the feed reads it."""
+
+    cursor: Cursor
+    request_id: RequestId
+    customer: CustomerId
+    version: int
+    at: datetime
+    read_at: datetime
+    event: Event
+    eligible: frozenset[MechanicId] = frozenset()
+    card: Mapping[str, Any] = field(default_factory=dict)  # the row behind app.views.offer_card
+
+
+class EventLog(Protocol):
+    """The append-only log, in an order that never changes once read."""
+
+    async def end(self) -> Cursor:
+        """The place after which everything is still to come."""
+        ...
+
+    async def after(self, cursor: Cursor, limit: int) -> Sequence[LoggedEvent]:
+        """The next events, oldest first."""
+        ...
+
+    async def approved(self, mechanics: Sequence[MechanicId]) -> frozenset[MechanicId]:
+        """Which of these may be told anything at all, now."""
+        ...
+
+
+class Views(Protocol):
+    """Rows behind the snapshots that every screen starts from."""
+
+    async def offers_for(self, mechanic: MechanicId) -> Sequence[Mapping[str, Any]]:
+        """Cards of what this mechanic may accept now; reserved ones first."""
+        ...
+
+    async def job_of(self, mechanic: MechanicId) -> Mapping[str, Any] | None:
+        """The card of the request this mechanic is matched with now."""
+        ...
+
+    async def offer_card(self, request_id: RequestId) -> Mapping[str, Any] | None:
+        """One request as a mechanic may see it. Whether they may see it is decided elsewhere."""
+        ...
+
+    async def customer_view(self, request_id: RequestId) -> Mapping[str, Any] | None:
+        """One request as its customer may see it."""
+        ...
+
+    async def requests_of(self, customer: CustomerId) -> Sequence[Mapping[str, Any]]:
+        """The latest requests of a customer, newest first."""
+        ...
+
+    async def history(self, request_id: UUID) -> Sequence[Mapping[str, Any]]:
+        """All events of one request, in order."""
+        ...
+
+    async def stored_request(self, request_id: UUID) -> Mapping[str, Any] | None:
+        """The row itself, for operators."""
+        ...

@@ -1,0 +1,63 @@
+"""Customers, mechanics, favourites and presence."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Protocol
+
+from headstart.core.request import CustomerId, MechanicId
+
+Record = dict[str, Any]
+
+
+class People(Protocol):
+    """Who there is, who likes whom, and who is there now."""
+
+    async def customer(self, customer: CustomerId) -> Record | None:
+        """One customer."""
+        ...
+
+    async def customers(self) -> Sequence[Record]:
+        """Everybody, for the demo's front page."""
+        ...
+
+    async def mechanic(self, mechanic: MechanicId) -> Record | None:
+        """One mechanic."""
+        ...
+
+    async def mechanics(self) -> Sequence[Record]:
+        """Everybody, for the demo's front page."""
+        ...
+
+    async def set_mechanic_status(self, mechanic: MechanicId, status: str) -> bool:
+        """Approve or suspend; False when there is no such mechanic."""
+        ...
+
+    async def favorite(self, customer: CustomerId, mechanic: MechanicId) -> Record | None:
+        """This favourite of this customer."""
+        ...
+
+    async def favorites(self, customer: CustomerId) -> Sequence[Record]:
+        """All favourites of this customer, in their order."""
+        ...
+
+    async def add_favorite(self, customer: CustomerId, mechanic: MechanicId) -> bool:
+        """False when there is no such approved mechanic."""
+        ...
+
+    async def remove_favorite(self, customer: CustomerId, mechanic: MechanicId) -> None:
+        """Harmless when repeated."""
+        ...
+
+    async def set_presence(
+        self, mechanic: MechanicId, *, on_duty: bool, lease: timedelta
+    ) -> Record:
+        """A lease: without the next heartbeat the mechanic is offline when it ends."""
+        ...
+
+    async def presence(self, mechanic: MechanicId) -> Record | None:
+        """None for a mechanic who was never seen."""
+        ...
+
+    async def advance_clock(self, by: timedelta) -> None:
+        """Move the test clock on. Demo and test mode only."""
+        ...

@@ -1,0 +1,92 @@
+"""Customers, mechanics, favourites, presence, and the test clock, in PostgreSQL."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from headstart.core.request import CustomerId, MechanicId
+from headstart.store.postgres import Postgres
+
+PEOPLE_MAX = 100
+
+Record = dict[str, Any]
+
+
+class PeopleStore(Postgres):
+    """Who there is, who likes whom, and who is there now."""
+
+    async def add_customer(
+        self, customer: CustomerId, first_name: str, *, last_name: str = "", email: str = ""
+    ) -> None:
+        """Harmless when repeated."""
+        await self.rows(
+            "add_customer",
+            id=customer,
+            first_name=first_name,
+            last_name=last_name,
+            email=email,
+            phone="",
+        )
+
+    async def customer(self, customer: CustomerId) -> Record | None:
+        """One customer."""
+        row = await self.row("customer", id=customer)
+        return dict(row) if row else None
+
+    async def customers(self) -> Sequence[Record]:
+        """Everybody, up to PEOPLE_MAX."""
+        return [dict(row) for row in await self.rows("customers", limit=PEOPLE_MAX)]
+
+    async def add_mechanic(
+        self, mechanic: MechanicId, name: str, *, status: str = "approved"
+    ) -> None:
+        """Harmless when repeated."""
+        await self.rows("add_mechanic", id=mechanic, name=name, status=status)
+
+    async def mechanic(self, mechanic: MechanicId) -> Record | None:
+        """One mechanic."""
+        row = await self.row("mechanic", id=mechanic)
+        return dict(row) if row else None
+
+    async def mechanics(self) -> Sequence[Record]:
+        """Everybody, up to PEOPLE_MAX."""
+        return [dict(row) for row in await self.rows("mechanics", limit=PEOPLE_MAX)]
+
+    async def set_mechanic_status(self, mechanic: MechanicId, status: str) -> bool:
+        """False when there is no such mechanic."""
+        return await self.row("set_mechanic_status", id=mechanic, status=status) is not None
+
+    async def favorite(self, customer: CustomerId, mechanic: MechanicId) -> Record | None:
+        """This favourite of this customer."""
+        row = await self.row("favorite", customer_id=customer, mechanic_id=mechanic)
+        return dict(row) if row else None
+
+    async def favorites(self, customer: CustomerId) -> Sequence[Record]:
+        """All favourites of this customer, in their order."""
+        return [dict(row) for row in await self.rows("favorites", customer_id=customer)]
+
+    async def add_favorite(self, customer: CustomerId, mechanic: MechanicId) -> bool:
+        """False when there is no such approved mechanic."""
+        row = await self.row("add_favorite", customer_id=customer, mechanic_id=mechanic)
+        return row is not None
+
+    async def remove_favorite(self, customer: CustomerId, mechanic: MechanicId) -> None:
+        """Harmless when repeated."""
+        await self.rows("remove_favorite", customer_id=customer, mechanic_id=mechanic)
+
+    async def set_presence(
+        self, mechanic: MechanicId, *, on_duty: bool, lease: timedelta
+    ) -> Record:
+        """A lease: without the next heartbeat the mechanic is offline when it ends."""
+        row = await self.row("set_presence", mechanic_id=mechanic, on_duty=on_duty, lease=lease)
+        assert row is not None, "setting presence answers with it"
+        return dict(row)
+
+    async def presence(self, mechanic: MechanicId) -> Record | None:
+        """None for a mechanic who was never seen."""
+        row = await self.row("presence", mechanic_id=mechanic)
+        return dict(row) if row else None
+
+    async def advance_clock(self, by: timedelta) -> None:
+        """Move the test clock on, for every process alike. Demo and test mode only."""
+        await self.rows("advance_clock", by=by)

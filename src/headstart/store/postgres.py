@@ -1,0 +1,129 @@
+"""PostgreSQL: a pool, named statements, transactions, and errors in the application's words."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+import asyncpg
+
+from headstart.app.ports import Unavailable
+from headstart.store.queries import queries
+
+STATEMENT_TIMEOUT_S = 10
+IDLE_IN_TRANSACTION_TIMEOUT_S = 10
+CONNECT_TIMEOUT_S = 10
+WAIT_FOR_CONNECTION_S = 10
+CLOSE_TIMEOUT_S = 5
+STATEMENTS_CACHED = 200
+SCHEMA = "headstart"
+SERVER_SETTINGS = {
+    "application_name": "headstart",
+    "search_path": SCHEMA,
+    "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
+    "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_S}s",
+    "timezone": "UTC",
+    "jit": "off",
+}
+
+if TYPE_CHECKING:  # generic for the type checker only
+    Pool = asyncpg.Pool[asyncpg.Record]
+    Connection = asyncpg.Connection[asyncpg.Record]
+    Executor = Pool | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+
+
+class Postgres:
+    """Named statements on a pool, or on the one connection of a transaction."""
+
+    def __init__(self, executor: "Executor") -> None:
+        self._executor = executor
+
+    async def rows(self, name: str, /, **values: Any) -> list[asyncpg.Record]:
+        """All rows of a statement."""
+        query = queries()[name]
+        with _unavailable_errors():
+            return await self._executor.fetch(query.sql, *query.arguments(values))
+
+    async def row(self, name: str, /, **values: Any) -> asyncpg.Record | None:
+        """The first row of a statement, if there is one."""
+        query = queries()[name]
+        with _unavailable_errors():
+            return await self._executor.fetchrow(query.sql, *query.arguments(values))
+
+    async def value(self, name: str, /, **values: Any) -> Any:
+        """The first column of the first row."""
+        row = await self.row(name, **values)
+        return None if row is None else row[0]
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Self]:
+        """A transaction, or a savepoint within one."""
+        with _unavailable_errors():
+            if isinstance(self._executor, asyncpg.Pool):
+                async with (
+                    self._executor.acquire(timeout=WAIT_FOR_CONNECTION_S) as connection,
+                    connection.transaction(),
+                ):
+                    yield type(self)(connection)
+            else:
+                async with self._executor.transaction():
+                    yield self
+
+
+@asynccontextmanager
+async def connected(
+    dsn: str, *, connections_max: int, prepared_statements: bool = True
+) -> AsyncIterator["Pool"]:
+    """A pool on the migrated database. ``prepared_statements`` off for old transaction poolers."""
+    with _unavailable_errors():
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=min(2, connections_max),
+            max_size=connections_max,
+            init=prepare_connection,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=STATEMENT_TIMEOUT_S,
+            server_settings=SERVER_SETTINGS,
+            statement_cache_size=STATEMENTS_CACHED if prepared_statements else 0,
+        )
+    try:
+        yield pool
+    finally:
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
+
+
+async def prepare_connection(connection: "Connection") -> None:
+    """JSON in and out as plain values."""
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(
+            name, schema="pg_catalog", encoder=_to_json, decoder=json.loads
+        )
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+@contextmanager
+def _unavailable_errors() -> Iterator[None]:
+    """Name what means "the database, not the statement": the caller may try again."""
+    try:
+        yield
+    except _UNAVAILABLE as error:
+        raise Unavailable(f"{type(error).__name__}: {error}") from error
+
+
+_UNAVAILABLE = (
+    OSError,  # includes TimeoutError and refused connections
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,  # shutdown, crash, statement time-out
+    asyncpg.InsufficientResourcesError,  # too many connections, disk full
+    asyncpg.TransactionRollbackError,  # deadlock, serialisation
+    asyncpg.ReadOnlySQLTransactionError,  # a standby
+)

@@ -1,0 +1,45 @@
+"""Logs as data, and the figures operators watch. The names are promises, listed in the docs."""
+
+import logging
+import sys
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+FALLBACKS = Counter("headstart_fallbacks", "Changes from reserved to open.", ["reason"])
+MATCHES = Counter("headstart_matches", "Accepted requests, by the stage they were in.", ["stage"])
+PRIORITY_ERRORS = Counter("headstart_priority_errors", "Requests opened by an internal error.")
+CONFLICTS = Counter("headstart_conflicts", "Commands judged again after a lost race.")
+DEADLINE_ERRORS = Counter("headstart_deadline_errors", "Due requests on which acting failed.")
+DEADLINE_LAG_S = Histogram(
+    "headstart_deadline_lag_seconds",
+    "From a deadline to the system's act.",
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30),
+)
+DEADLINE_HEARTBEAT = Gauge(
+    "headstart_deadline_heartbeat_seconds", "When the sweep last ran (Unix)."
+)
+FEED_LAG_S = Histogram(
+    "headstart_feed_lag_seconds",
+    "From an event to its frames.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30),
+)
+STREAMS = Gauge("headstart_streams", "Open streams.")
+STREAMS_CUT = Counter("headstart_streams_cut", "Streams cut because their reader was too slow.")
+WEBHOOKS = Counter("headstart_webhooks", "Payment events received.", ["outcome"])
+
+
+def configure_logging(*, readable: bool) -> None:
+    """One JSON object per line on standard error, or coloured lines for a person."""
+    renderer = structlog.dev.ConsoleRenderer() if readable else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

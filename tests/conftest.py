@@ -1,0 +1,91 @@
+"""What every test may ask for: a real PostgreSQL, a fresh migrated database, and people in it."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from headstart.core.request import CustomerId, MechanicId
+from headstart.store.embedded import running
+from headstart.store.migrate import migrate
+from headstart.store.people import PeopleStore
+from headstart.store.postgres import connected
+
+if TYPE_CHECKING:
+    from headstart.store.postgres import Pool
+
+FAST_AND_FORGETFUL = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+_numbers = count()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a real server whose database ``headstart`` is migrated, as a template."""
+    with tempfile.TemporaryDirectory(prefix="hs-") as made:
+        os.chmod(made, 0o711)  # so that the server's own account can reach it, as root
+        settings = {**FAST_AND_FORGETFUL, "max_connections": "200"}
+        with running(Path(made) / "postgres", settings=settings) as dsn:
+            asyncio.run(migrate(dsn))
+            yield dsn
+
+
+@pytest.fixture
+async def database(postgres: str) -> AsyncIterator[str]:
+    """The address of a fresh, migrated database that this test has to itself."""
+    name = f"test_{next(_numbers)}"
+    admin = await asyncpg.connect(with_database(postgres, "postgres"))
+    try:
+        await admin.execute(f"create database {name} template headstart")
+        yield with_database(postgres, name)
+    finally:
+        await admin.execute(f"drop database if exists {name} with (force)")
+        await admin.close()
+
+
+@pytest.fixture
+async def pool(database: str) -> AsyncIterator["Pool"]:
+    """Connections as the service makes them."""
+    async with connected(database, connections_max=20) as pool:
+        yield pool
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """A customer with two favourites, in order, and two mechanics they do not know."""
+
+    customer: CustomerId
+    favorite: MechanicId
+    second: MechanicId
+    others: tuple[MechanicId, MechanicId]
+
+
+@pytest.fixture
+async def cast(pool: "Pool") -> Cast:
+    """The cast, stored: everybody approved and on duty."""
+    return await store_cast(PeopleStore(pool))
+
+
+async def store_cast(people: PeopleStore) -> Cast:
+    """Put the cast into a database."""
+    mechanics = [MechanicId(uuid4()) for _ in range(4)]
+    cast = Cast(CustomerId(uuid4()), mechanics[0], mechanics[1], (mechanics[2], mechanics[3]))
+    await people.add_customer(cast.customer, "Carla", last_name="Canary")
+    for mechanic, name in zip(mechanics, ("Fay", "Sam", "Otto", "Olga"), strict=True):
+        await people.add_mechanic(mechanic, name)
+    await people.add_favorite(cast.customer, cast.favorite)
+    await people.add_favorite(cast.customer, cast.second)
+    return cast
+
+
+def with_database(dsn: str, name: str) -> str:
+    """The same server, another database."""
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
