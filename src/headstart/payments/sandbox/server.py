@@ -1,0 +1,54 @@
+"""The sandbox as an ASGI application. Sandbox, no real money.
+
+Not modelled: manual capture, 3-D Secure, delayed payment methods, disputes, Connect, Radar, fees,
+payouts, tax, currency rules, rate limits. Stripe itself says that no mock behaves exactly like its
+API; the same is true of this one.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from headstart.payments.sandbox.api import Api
+from headstart.payments.sandbox.controls import Controls
+from headstart.payments.sandbox.page import Page
+from headstart.payments.sandbox.settings import SandboxSettings
+from headstart.payments.sandbox.world import World
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: SandboxSettings) -> Starlette:
+    """A sandbox of its own. It lives from the application's start-up to its shutdown, so it has
+    to be served by something that runs the lifespan."""
+    world = World(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        log.warning("sandbox, no real money: payment pages at %s", settings.public_url)
+        keeping_time = asyncio.create_task(world.run(), name="sandbox")
+        try:
+            yield
+        finally:
+            keeping_time.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeping_time
+            await world.close()
+
+    routes = [
+        *Api(world).routes(),
+        *Page(world).routes(),
+        *Controls(world).routes(),
+        Route("/healthz", _healthy),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+async def _healthy(request: Request) -> Response:
+    return JSONResponse({"status": "ok", "livemode": False})

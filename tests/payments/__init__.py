@@ -1,0 +1,1 @@
+"""Everything that knows Stripe, held against the official SDK over real sockets."""

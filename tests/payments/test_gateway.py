@@ -1,0 +1,294 @@
+"""The gateway, with the real SDK, over a socket."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from urllib.parse import parse_qs
+
+import pytest
+import stripe
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from headstart.app.ports import PaymentsRefused, PaymentsUnavailable
+from headstart.payments import gateway as gateway_module
+from headstart.payments.gateway import Refund, StripeGateway, checkout_session_from
+
+from .stand import Stand, in_an_hour, listening, served
+
+
+async def test_a_checkout_carries_what_was_ordered(stand: Stand) -> None:
+    order = stand.order(customer_email="ada@example.org", currency="EUR")
+    session = await stand.gateway.create_checkout(order)
+
+    assert session.id.startswith("cs_test_")
+    assert session.url == f"{stand.url}/c/pay/{session.id}"
+    assert (session.status, session.payment_status) == ("open", "unpaid")
+    assert (session.amount_total, session.currency) == (4900, "eur")
+    assert session.client_reference_id == str(order.intake_id)
+    assert session.metadata == {"intake_id": str(order.intake_id), "plan": "video"}
+    assert session.payment_intent_id is None
+    assert session.livemode is False
+    assert session.expires_at == order.expires_at
+    assert not session.is_paid
+
+
+async def test_the_same_order_gets_the_same_page(stand: Stand) -> None:
+    order = stand.order()
+    sessions = await asyncio.gather(*(stand.gateway.create_checkout(order) for _ in range(20)))
+    assert len({session.id for session in sessions}) == 1
+
+    again = await stand.gateway.create_checkout(stand.order(intake_id=order.intake_id, attempt=2))
+    assert again.id != sessions[0].id
+
+
+async def test_another_order_under_the_same_key_is_refused(stand: Stand) -> None:
+    order = stand.order()
+    await stand.gateway.create_checkout(order)
+    with pytest.raises(PaymentsRefused) as refusal:
+        await stand.gateway.create_checkout(stand.order(intake_id=order.intake_id, amount=1))
+    assert refusal.value.status == 400
+
+
+async def test_a_paid_checkout_has_its_money_and_its_metadata_twice(stand: Stand) -> None:
+    session = await stand.paid()
+    assert session.is_paid
+    assert (session.status, session.payment_status, session.url) == ("complete", "paid", None)
+
+    intent = await stand.get(f"/v1/payment_intents/{session.payment_intent_id}")
+    assert intent["metadata"] == session.metadata
+    assert (intent["status"], intent["amount_received"]) == ("succeeded", 4900)
+
+
+async def test_a_free_order_needs_no_payment(stand: Stand) -> None:
+    session = await stand.paid(amount=0)
+    assert session.is_paid
+    assert (session.payment_status, session.payment_intent_id) == ("no_payment_required", None)
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    ["cs_test_unknown", "", "cs_test_", "../refunds", "cs_test_a/expire", "cs_test_é", "x" * 9000],
+)
+async def test_an_unknown_checkout_is_none(stand: Stand, identifier: str) -> None:
+    assert await stand.gateway.retrieve_checkout(identifier) is None
+    assert await stand.gateway.expire_checkout(identifier) is None
+
+
+async def test_an_expired_checkout_cannot_be_paid(stand: Stand) -> None:
+    session = await stand.checkout()
+    expired = await stand.gateway.expire_checkout(session.id)
+    assert expired is not None
+    assert (expired.status, expired.url) == ("expired", None)
+    assert await stand.gateway.expire_checkout(session.id) == expired
+    assert (await stand.press(session, "pay")).status_code == 410
+
+
+async def test_expiring_a_checkout_that_was_just_paid_shows_the_payment(stand: Stand) -> None:
+    session = await stand.paid()
+    assert await stand.gateway.expire_checkout(session.id) == session
+
+
+async def test_a_refund_moves_the_money_once(stand: Stand) -> None:
+    session = await stand.paid()
+    intent = session.payment_intent_id
+    assert intent is not None
+
+    refunds = [
+        await stand.gateway.refund(intent, amount=1900, idempotency_key="refund:a:1")
+        for _ in range(3)
+    ]
+    assert len({refund.id for refund in refunds}) == 1
+    assert (refunds[0].amount, refunds[0].status) == (1900, "succeeded")
+    assert refunds[0].payment_intent_id == intent
+
+    with pytest.raises(PaymentsRefused):
+        await stand.gateway.refund(intent, amount=3001, idempotency_key="refund:a:2")
+    await stand.gateway.refund(intent, amount=3000, idempotency_key="refund:a:3")
+    with pytest.raises(PaymentsRefused, match="charge_already_refunded"):
+        await stand.gateway.refund(intent, amount=1, idempotency_key="refund:a:4")
+
+
+async def test_a_refusal_names_no_secret(stand: Stand) -> None:
+    secret = "sk_live_abcdefghijklmnop"
+    stranger = StripeGateway(secret_key=secret, api_base=stand.url)
+    with pytest.raises(PaymentsRefused) as refusal:
+        await stranger.create_checkout(stand.order(customer_email="ada@example.org"))
+    await stranger.close()
+    assert refusal.value.status == 401
+    assert "abcdef" not in str(refusal.value)
+    assert "ada" not in str(refusal.value)
+
+
+# What the SDK does on the wire, seen from a server of our own
+
+
+class Wire:
+    """Notes what arrives and answers with whatever the test wants."""
+
+    gateway: StripeGateway
+
+    def __init__(self, answer: Callable[[Request, int], Response]) -> None:
+        self._answer = answer
+        self.seen: list[tuple[dict[str, str], bytes]] = []
+
+    async def _any(self, request: Request) -> Response:
+        self.seen.append((dict(request.headers), await request.body()))
+        return self._answer(request, len(self.seen))
+
+    def app(self) -> Starlette:
+        return Starlette(routes=[Route("/{rest:path}", self._any, methods=["GET", "POST"])])
+
+
+@asynccontextmanager
+async def stripe_answering(answer: Callable[[Request, int], Response]) -> AsyncIterator[Wire]:
+    wire = Wire(answer)
+    bound, url = listening()
+    async with served(wire.app(), bound):
+        gateway = StripeGateway(secret_key="sk_test_x\n", api_base=url + "/")
+        wire.gateway = gateway
+        yield wire
+        await gateway.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_pause_between_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.0)
+    monkeypatch.setattr(stripe.HTTPClient, "MAX_DELAY", 0.0)
+
+
+async def test_a_retry_is_the_same_request_byte_for_byte(stand: Stand) -> None:
+    async with stripe_answering(lambda request, count: Response("{}", 500)) as wire:
+        order = stand.order()
+        for _ in range(2):
+            with pytest.raises(PaymentsUnavailable):
+                await wire.gateway.create_checkout(order)
+    assert len(wire.seen) == 6
+    assert len({body for _, body in wire.seen}) == 1
+    keys = {headers["idempotency-key"] for headers, _ in wire.seen}
+    assert keys == {f"cs:{order.intake_id}:1"}
+
+
+async def test_the_request_says_all_that_it_must(stand: Stand) -> None:
+    body = '{"error": {"type": "invalid_request_error"}}'
+    async with stripe_answering(lambda request, count: Response(body, 400)) as wire:
+        order = stand.order()
+        with pytest.raises(PaymentsRefused):
+            await wire.gateway.create_checkout(order)
+    headers, form = wire.seen[0]
+    sent = {name: values[0] for name, values in parse_qs(form.decode()).items()}
+    assert sent["success_url"].endswith("?lang=en&session_id={CHECKOUT_SESSION_ID}")
+    assert sent["metadata[intake_id]"] == sent["payment_intent_data[metadata][intake_id]"]
+    assert sent["client_reference_id"] == str(order.intake_id)
+    assert sent["adaptive_pricing[enabled]"] == "false"
+    assert sent["allowed_payment_method_types[0]"] == "card"
+    assert sent["expires_at"] == str(int(order.expires_at.timestamp()))
+    assert headers["authorization"] == "Bearer sk_test_x"
+    assert "x-stripe-client-telemetry" not in headers
+
+
+@pytest.mark.parametrize("status", [409, 429, 500, 502, 503])
+async def test_trouble_at_stripe_means_try_again(stand: Stand, status: int) -> None:
+    body = '{"error": {"type": "api_error", "message": "busy"}}'
+    async with stripe_answering(lambda request, count: Response(body, status)) as wire:
+        with pytest.raises(PaymentsUnavailable):
+            await wire.gateway.create_checkout(stand.order())
+
+
+@pytest.mark.parametrize("body", ["<html>", "[]", "{}", '{"object": "checkout.session"}', "null"])
+async def test_an_answer_that_is_no_answer_means_try_again(stand: Stand, body: str) -> None:
+    async with stripe_answering(lambda request, count: Response(body, 200)) as wire:
+        with pytest.raises(PaymentsUnavailable):
+            await wire.gateway.create_checkout(stand.order())
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404])
+async def test_a_no_for_good_is_a_refusal(stand: Stand, status: int) -> None:
+    body = '{"error": {"type": "invalid_request_error", "code": "x", "param": "amount"}}'
+    async with stripe_answering(lambda request, count: Response(body, status)) as wire:
+        with pytest.raises(PaymentsRefused) as refusal:
+            await wire.gateway.refund("pi_1", amount=1, idempotency_key="refund:1")
+    assert refusal.value.status == status
+    assert len(wire.seen) == 1
+
+
+async def test_nobody_there_means_try_again(stand: Stand) -> None:
+    bound, url = listening()
+    bound.close()
+    gateway = StripeGateway(secret_key="sk_test_x", api_base=url)
+    with pytest.raises(PaymentsUnavailable):
+        await gateway.retrieve_checkout("cs_test_1")
+    await gateway.close()
+
+
+async def test_silence_means_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway_module, "REQUEST_TIMEOUT_S", 0.01)
+    bound, url = listening()  # accepts connections, and nobody ever reads them
+    gateway = StripeGateway(secret_key="sk_test_x", api_base=url)
+    with pytest.raises(PaymentsUnavailable):
+        await gateway.retrieve_checkout("cs_test_1")
+    await gateway.close()
+    bound.close()
+
+
+def test_the_promise_about_timeouts_and_retries_is_kept() -> None:
+    gateway = StripeGateway(secret_key="sk_test_x")
+    assert gateway._http._timeout == 8.0
+    assert gateway._client._requestor._options.max_network_retries == 2
+    assert stripe.enable_telemetry is False
+
+
+# Reading payloads
+
+
+def _payload() -> dict[str, object]:
+    return {
+        "id": "cs_test_1",
+        "url": None,
+        "status": "complete",
+        "payment_status": "paid",
+        "amount_total": 4900,
+        "currency": "usd",
+        "payment_intent": {"id": "pi_1", "object": "payment_intent"},
+        "metadata": {"plan": "video", "broken": 7},
+        "client_reference_id": None,
+        "livemode": False,
+        "expires_at": int(in_an_hour().timestamp()),
+    }
+
+
+def test_a_payload_is_read_with_its_reference_expanded() -> None:
+    session = checkout_session_from(_payload())
+    assert session.payment_intent_id == "pi_1"
+    assert session.metadata == {"plan": "video"}
+    assert session.expires_at - in_an_hour() < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("id", 7), ("amount_total", None), ("amount_total", True), ("expires_at", 10**30),
+     ("status", None), ("payment_intent", 7), ("payment_intent", {})],
+)  # fmt: skip
+def test_a_payload_out_of_shape_is_a_value_error(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match="no Checkout Session"):
+        checkout_session_from({**_payload(), name: value})
+    with pytest.raises(ValueError, match="no refund"):
+        Refund.from_payload({})
+
+
+@pytest.mark.parametrize(
+    ("status", "payment_status", "is_paid"),
+    [
+        ("complete", "paid", True),
+        ("complete", "no_payment_required", True),
+        ("complete", "unpaid", False),
+        ("open", "no_payment_required", False),
+        ("expired", "unpaid", False),
+    ],
+)
+def test_only_a_completed_payment_is_ours(status: str, payment_status: str, is_paid: bool) -> None:
+    payload = {**_payload(), "status": status, "payment_status": payment_status}
+    assert checkout_session_from(payload).is_paid is is_paid
