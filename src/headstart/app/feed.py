@@ -1,0 +1,206 @@
+"""The feed: tails the event log and tells each event to the people ``core.audience`` names."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import structlog
+
+from headstart.app.ports import Cursor, EventLog, LoggedEvent, Unavailable
+from headstart.app.views import Payload, notice_payload
+from headstart.app.wakeups import Wakeups
+from headstart.core.access import Principal, Role
+from headstart.core.audience import (
+    EligibleMechanics,
+    EveryMechanic,
+    ItsCustomer,
+    Notice,
+    OneMechanic,
+    audience,
+)
+from headstart.core.request import MechanicId
+from headstart.telemetry import FEED_LAG_S, STREAMS, STREAMS_CUT
+
+PAGE_EVENTS_MAX = 500
+REPLAY_EVENTS_MAX = 5_000
+QUEUE_FRAMES_MAX = 256
+POLL_S = 0.5  # the backstop when a wake-up is lost
+RETRY_S = 0.25
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One message to one person. ``cursor`` is where they resume after it."""
+
+    cursor: Cursor
+    topic: str
+    event: str
+    payload: Payload
+
+
+class TooSlow(Exception):
+    """The subscriber's queue overflowed: start again from the snapshot."""
+
+
+class ReplayTooLong(Exception):
+    """The subscriber was away for too long: start again from the snapshot."""
+
+
+@dataclass(slots=True, eq=False)
+class Subscription:
+    """One open stream of one person."""
+
+    who: Principal
+    queue: asyncio.Queue[Frame] = field(
+        default_factory=lambda: asyncio.Queue(maxsize=QUEUE_FRAMES_MAX)
+    )
+    overflowed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def next(self) -> Frame:
+        """Wait for the next frame; TooSlow once some were dropped and the queue is empty."""
+        if self.overflowed.is_set() and self.queue.empty():
+            raise TooSlow
+        return await self.queue.get()
+
+    def offer(self, frame: Frame) -> None:
+        """Never blocks: one slow reader must not delay anybody else."""
+        if self.overflowed.is_set():
+            return
+        try:
+            self.queue.put_nowait(frame)
+        except asyncio.QueueFull:
+            self.overflowed.set()
+            STREAMS_CUT.inc()
+
+
+class Feed:
+    """One reader of the log per process, and everybody who listens in this process."""
+
+    def __init__(self, event_log: EventLog, wakeups: Wakeups) -> None:
+        self._log = event_log
+        self._woken = wakeups.subscribe()
+        self._cursor = Cursor()
+        self._subscriptions: dict[Principal, set[Subscription]] = defaultdict(set)
+        self.started = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until cancelled. An error is reported and reading goes on where it was."""
+        while True:
+            try:
+                if not self.started.is_set():
+                    self._cursor = await self._log.end()
+                    self.started.set()
+                await self._read_on()
+                await self._nap()
+            except Unavailable as error:
+                log.warning("feed_waits_for_the_database", error=str(error))
+                await asyncio.sleep(RETRY_S)
+            except Exception:
+                log.exception("feed_failed")
+                await asyncio.sleep(RETRY_S)
+
+    @contextmanager
+    def subscribe(self, who: Principal) -> Iterator[Subscription]:
+        """Frames for this person from now on."""
+        subscription = Subscription(who)
+        self._subscriptions[who].add(subscription)
+        STREAMS.inc()
+        try:
+            yield subscription
+        finally:
+            STREAMS.dec()
+            self._subscriptions[who].discard(subscription)
+            if not self._subscriptions[who]:
+                del self._subscriptions[who]
+
+    def streams_of(self, who: Principal) -> int:
+        """How many streams this person has open."""
+        return len(self._subscriptions.get(who, ()))
+
+    async def replay(self, who: Principal, after: Cursor) -> AsyncIterator[Frame]:
+        """What this person was meant to get after a place in the log."""
+        read = 0
+        while True:
+            page = await self._log.after(after, PAGE_EVENTS_MAX)
+            approved = await self._approved([who])
+            for logged in page:
+                for frame in frames_for(who, logged, approved):
+                    yield frame
+            if len(page) < PAGE_EVENTS_MAX:
+                return
+            after = page[-1].cursor
+            read += len(page)
+            if read >= REPLAY_EVENTS_MAX:
+                raise ReplayTooLong
+
+    async def place(self) -> Cursor:
+        """Where a stream that starts from a snapshot taken now must go on."""
+        return await self._log.end()
+
+    async def _read_on(self) -> None:
+        self._woken.clear()
+        while True:
+            page = await self._log.after(self._cursor, PAGE_EVENTS_MAX)
+            if page:
+                await self._tell(page)
+                self._cursor = page[-1].cursor
+            if len(page) < PAGE_EVENTS_MAX:
+                return
+
+    async def _tell(self, page: Sequence[LoggedEvent]) -> None:
+        approved = await self._approved(list(self._subscriptions))
+        for logged in page:
+            FEED_LAG_S.observe(max(0.0, (logged.read_at - logged.at).total_seconds()))
+            for who in self._interested(logged):
+                for frame in frames_for(who, logged, approved):
+                    for subscription in self._subscriptions[who]:
+                        subscription.offer(frame)
+
+    def _interested(self, logged: LoggedEvent) -> Collection[Principal]:
+        return [who for who in self._subscriptions if _could_be_told(who, logged)]
+
+    async def _approved(self, people: Sequence[Principal]) -> frozenset[MechanicId]:
+        mechanics = [MechanicId(who.id) for who in people if who.role is Role.MECHANIC]
+        return await self._log.approved(mechanics) if mechanics else frozenset()
+
+    async def _nap(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(POLL_S):
+                await self._woken.wait()
+
+
+def _could_be_told(who: Principal, logged: LoggedEvent) -> bool:
+    return who.role is not Role.CUSTOMER or who.id == logged.customer
+
+
+def frames_for(
+    who: Principal, logged: LoggedEvent, approved: Collection[MechanicId]
+) -> Iterator[Frame]:
+    """The frames of one event for one person; most often none."""
+    for notice in audience(logged.request_id, logged.event):
+        if _is_told(who, notice, logged, approved):
+            payload = notice_payload(notice, logged)
+            yield Frame(logged.cursor, notice.topic, notice.event, payload)
+
+
+def _is_told(
+    who: Principal, notice: Notice, logged: LoggedEvent, approved: Collection[MechanicId]
+) -> bool:
+    if who.role is not Role.MECHANIC:
+        owns = who.role is Role.OPERATOR or who.id == logged.customer
+        return owns and isinstance(notice.to, ItsCustomer)
+    if who.id not in approved:
+        return False
+    match notice.to:
+        case OneMechanic(mechanic=mechanic):
+            return who.id == mechanic
+        case EligibleMechanics(untold=untold):
+            return who.id in logged.eligible and who.id not in untold
+        case EveryMechanic():
+            return True
+        case ItsCustomer():
+            return False

@@ -1,0 +1,99 @@
+"""What people may see of a request: the one place where rows become payloads."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from headstart.app.ports import LoggedEvent
+from headstart.core import events as happened
+from headstart.core.audience import Notice
+
+Payload = dict[str, Any]
+
+# What a mechanic may see before the match, and after it still no contact data.
+OFFER_FIELDS = (
+    "session_id",
+    "plan",
+    "plan_name",
+    "minutes",
+    "session_type",
+    "pay",
+    "currency",
+    "customer_first_name",
+    "vehicle",
+    "concern",
+    "urgent",
+    "specialist",
+    "created_at",
+)
+_OFFER_STATE_FIELDS = ("version", "status", "stage", "due_at", "priority")
+
+ASKED_BY_NAME = "A customer you helped before is requesting you specifically!"
+
+
+def offer_card(row: Mapping[str, Any], now: datetime) -> Payload:
+    """An offer as it stands now."""
+    card = {name: row[name] for name in (*OFFER_FIELDS, *_OFFER_STATE_FIELDS)}
+    if row["priority"]:
+        card["priority_window_minutes"] = row["priority_window_minutes"]
+        card["message"] = ASKED_BY_NAME
+    return card | {"server_now": now.isoformat()}
+
+
+def notice_payload(notice: Notice, logged: LoggedEvent) -> Payload:
+    """The payload of one frame; with a card it needs no further request to be shown."""
+    payload: Payload = {
+        "session_id": str(logged.request_id),
+        "version": logged.version,
+        "at": logged.at.isoformat(),
+        "server_now": logged.read_at.isoformat(),
+    }
+    if notice.card:
+        payload |= {name: logged.card[name] for name in OFFER_FIELDS}
+    if notice.reason is not None:
+        payload["reason"] = notice.reason
+    return payload | _told(logged.event)
+
+
+def _told(event: happened.Event) -> Payload:
+    """What this kind of event adds. Ids of mechanics go to that mechanic only."""
+    match event:
+        case happened.RequestReserved():
+            minutes = event.window.total_seconds() / 60
+            return {
+                "mechanic_id": str(event.mechanic),
+                "priority_window_minutes": int(minutes) if minutes.is_integer() else minutes,
+                "message": ASKED_BY_NAME,
+                "due_at": event.until.isoformat(),
+                "stage": "reserved",
+                "status": "pending",
+                "priority": True,
+            }
+        case happened.RequestOpened():
+            told: Payload = {
+                "due_at": event.until.isoformat(),
+                "stage": "open",
+                "status": "pending",
+                "priority": False,
+            }
+            return told | ({"fallback_reason": event.fallback} if event.fallback else {})
+        case happened.WindowShortened():
+            return {"due_at": event.until.isoformat(), "stage": "reserved", "status": "pending"}
+        case happened.ReservationEnded():
+            return {"fallback_reason": event.reason}
+        case _:
+            return {}
+
+
+def customer_view(row: Mapping[str, Any], now: datetime) -> Payload:
+    """A request as its customer sees it."""
+    view = {name: _plain(value) for name, value in row.items() if name != "customer_id"}
+    return view | {"server_now": now.isoformat()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if value is None or isinstance(value, str | int | bool):
+        return value
+    return float(value) if hasattr(value, "as_tuple") else str(value)

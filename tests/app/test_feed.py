@@ -1,0 +1,194 @@
+"""The feed: everybody hears what they are meant to hear, once and in order, and nothing else."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+from headstart.app.dispatcher import Dispatcher
+from headstart.app.feed import QUEUE_FRAMES_MAX, Feed, Frame, Subscription, TooSlow
+from headstart.app.ports import Cursor
+from headstart.app.wakeups import Wakeups
+from headstart.core import commands
+from headstart.core.access import Principal, Role
+from headstart.core.request import MechanicId
+from headstart.store.intakes import IntakeStore
+from headstart.store.log import EventLogStore
+from headstart.store.people import PeopleStore
+from headstart.store.requests import RequestStore
+from tests.conftest import Cast
+from tests.store.booking import book, booking, mechanic_actor
+
+if TYPE_CHECKING:
+    from headstart.store.postgres import Pool
+
+OFFER_KEYS = {"session_id", "mechanic_id", "priority_window_minutes", "message", "due_at"}
+PRIVATE = ("Canary", "email", "phone", "pi_", "cs_test_")
+
+
+def mechanic(who: MechanicId) -> Principal:
+    """A mechanic, signed in."""
+    return Principal(Role.MECHANIC, who)
+
+
+@asynccontextmanager
+async def running(feed: Feed) -> AsyncIterator[None]:
+    """The feed's loop."""
+    loop = asyncio.create_task(feed.run())
+    await feed.started.wait()
+    try:
+        yield
+    finally:
+        loop.cancel()
+
+
+async def heard(subscription: Subscription, count: int) -> list[Frame]:
+    """The next frames, in bounded time."""
+    async with asyncio.timeout(10):
+        return [await subscription.next() for _ in range(count)]
+
+
+@pytest.fixture
+def feed(event_log: EventLogStore, wakeups: Wakeups) -> Feed:
+    """A feed that does not run yet."""
+    return Feed(event_log, wakeups)
+
+
+async def test_only_the_favourite_hears_of_a_reserved_request(
+    feed: Feed,
+    intakes: IntakeStore,
+    people: PeopleStore,
+    dispatcher: Dispatcher,
+    cast: Cast,
+) -> None:
+    customer = Principal(Role.CUSTOMER, cast.customer)
+    async with running(feed):
+        with (
+            feed.subscribe(mechanic(cast.favorite)) as favorite,
+            feed.subscribe(mechanic(cast.others[0])) as other,
+            feed.subscribe(customer) as owner,
+        ):
+            request = await book(dispatcher, intakes, cast.customer, cast.favorite)
+            dispatcher.announce()
+            [offer] = await heard(favorite, 1)
+            assert offer.event == "priority_session_request"
+            assert offer.topic == "session_requests_feed"
+            assert offer.payload.keys() >= OFFER_KEYS | {"server_now", "version", "vehicle"}
+            assert not any(word in repr(offer.payload) for word in PRIVATE)
+            assert [frame.event for frame in await heard(owner, 1)] == ["request_reserved"]
+
+            customer_actor = commands.Actor("customer", str(cast.customer))
+            await dispatcher.execute(commands.AskEveryone(request.id, customer_actor))
+            [broadcast] = await heard(other, 1)  # and so nothing came before it
+            assert broadcast.event == "new_request"
+            assert broadcast.payload["reason"] == "standard"
+            assert broadcast.payload["fallback_reason"] == "customer_skipped"
+            assert not any(word in repr(broadcast.payload) for word in PRIVATE)
+            [ended] = await heard(favorite, 1)
+            assert ended.event == "priority_window_ended"
+
+            accept = commands.AcceptOffer(
+                request.id, cast.others[0], mechanic_actor(cast.others[0])
+            )
+            await dispatcher.execute(accept)
+            for listener in (favorite, other):
+                [taken] = await heard(listener, 1)
+                assert taken.event == "request_accepted"
+                assert "mechanic_id" not in taken.payload
+
+
+async def test_a_suspended_mechanic_hears_nothing(
+    feed: Feed,
+    intakes: IntakeStore,
+    people: PeopleStore,
+    dispatcher: Dispatcher,
+    cast: Cast,
+) -> None:
+    suspended, other = cast.others
+    await people.set_mechanic_status(suspended, "suspended")
+    async with running(feed):
+        with (
+            feed.subscribe(mechanic(suspended)) as silent,
+            feed.subscribe(mechanic(other)) as listener,
+        ):
+            await book(dispatcher, intakes, cast.customer)
+            dispatcher.announce()
+            await heard(listener, 1)
+            assert silent.queue.empty()
+
+
+async def test_a_replay_gives_what_was_missed_and_nothing_twice(
+    feed: Feed, intakes: IntakeStore, dispatcher: Dispatcher, cast: Cast
+) -> None:
+    who = mechanic(cast.others[0])
+    start = await feed.place()
+    requests = [await book(dispatcher, intakes, cast.customer) for _ in range(5)]
+    missed = [frame async for frame in feed.replay(who, start)]
+    assert [frame.payload["session_id"] for frame in missed] == [str(one.id) for one in requests]
+    rest = [frame async for frame in feed.replay(who, missed[2].cursor)]
+    assert [frame.cursor for frame in rest] == [frame.cursor for frame in missed[3:]]
+
+
+async def test_a_late_commit_is_not_skipped(
+    pool: "Pool", feed: Feed, intakes: IntakeStore, dispatcher: Dispatcher, cast: Cast
+) -> None:
+    """An event that took its number early and commits late still comes, in its place."""
+    who = mechanic(cast.others[0])
+    async with running(feed):
+        with feed.subscribe(who) as listener:
+            async with RequestStore(pool).transaction() as slow:
+                command = await booking(intakes, cast.customer)
+                early = await dispatcher.request_session(command, slow)
+                quick = await book(dispatcher, intakes, cast.customer)
+                dispatcher.announce()
+            dispatcher.announce()
+            told = await heard(listener, 2)
+    assert {frame.payload["session_id"] for frame in told} == {str(early.id), str(quick.id)}
+    assert told[0].cursor < told[1].cursor
+
+
+def test_a_reader_who_is_too_slow_is_cut_and_nobody_waits_for_them() -> None:
+    subscription = Subscription(mechanic(MechanicId(uuid4())))
+    for number in range(QUEUE_FRAMES_MAX + 10):
+        subscription.offer(Frame(Cursor(1, number), "topic", "event", {}))
+    assert subscription.overflowed.is_set()
+    received = 0
+
+    async def drain() -> None:
+        nonlocal received
+        while True:
+            await subscription.next()
+            received += 1
+
+    with pytest.raises(TooSlow):
+        asyncio.run(drain())
+    assert received == QUEUE_FRAMES_MAX
+
+
+@pytest.mark.parametrize("text", ["", "1", "1.", ".1", "a.b", "1.2.3", "-1.2", "9" * 60 + ".1"])
+def test_a_cursor_is_read_strictly(text: str) -> None:
+    with pytest.raises(ValueError, match="not a cursor"):
+        Cursor.parse(text)
+    assert Cursor.parse(str(Cursor(7, 9))) == Cursor(7, 9)
+
+
+async def test_windows_that_end_together_are_all_told(
+    feed: Feed,
+    requests: RequestStore,
+    intakes: IntakeStore,
+    people: PeopleStore,
+    dispatcher: Dispatcher,
+    cast: Cast,
+) -> None:
+    booked = [await book(dispatcher, intakes, cast.customer, cast.favorite) for _ in range(30)]
+    async with running(feed):
+        with feed.subscribe(mechanic(cast.others[0])) as listener:
+            await people.advance_clock(timedelta(minutes=10))
+            await dispatcher.enforce_due(100)
+            told = await heard(listener, 30)
+    assert {frame.payload["session_id"] for frame in told} == {str(one.id) for one in booked}
+    assert {frame.payload["reason"] for frame in told} == {"priority_timeout"}
