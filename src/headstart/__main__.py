@@ -1,0 +1,201 @@
+"""The command line."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, TypeVar
+from uuid import UUID
+
+import typer
+from pydantic import ValidationError
+
+from headstart import demonstration, telemetry
+from headstart.app.flags import FAVORITES_PRIORITY
+from headstart.app.ports import Unavailable
+from headstart.core.access import Principal, Role
+from headstart.lab import explain as explaining
+from headstart.serving import serve_web, serve_worker
+from headstart.settings import Settings
+from headstart.store.embedded import EmbeddedError
+from headstart.store.migrate import MigrationError
+from headstart.store.migrate import migrate as apply_migrations
+from headstart.web.service import Service
+from headstart.wiring import database, database_of_service, service, tokens
+
+ACTOR = "operator:command-line"
+HISTORY_MAX = 50
+
+app = typer.Typer(
+    help="The customer's favourite mechanic gets a head start on a paid job.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+flags = typer.Typer(help="Look at and change feature flags.", no_args_is_help=True)
+app.add_typer(flags, name="flags")
+
+Result = TypeVar("Result")
+
+
+def main() -> None:
+    """Run a command; what a person can put right is one line and exit code 1, never a trace."""
+    try:
+        app()
+    except ValidationError as error:
+        _fail("; ".join(_setting_error(dict(one)) for one in error.errors()))
+    except (EmbeddedError, MigrationError, Unavailable, ValueError, LookupError) as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _fail(message: str) -> None:
+    first_line = message.strip().splitlines()[0] if message.strip() else "unknown error"
+    typer.echo(f"headstart: {first_line}", err=True)
+    sys.exit(1)
+
+
+def _setting_error(error: dict[str, object]) -> str:
+    place = error.get("loc")
+    name = ".".join(map(str, place)) if isinstance(place, tuple) else ""
+    return f"{name}: {error['msg']}" if name else str(error["msg"])
+
+
+@app.command()
+def serve() -> None:
+    """Serve pages, API, stream and webhook, and enforce deadlines."""
+    settings = _settings()
+    with database(settings) as dsn:
+        asyncio.run(serve_web(settings, dsn))
+
+
+@app.command()
+def worker() -> None:
+    """Enforce deadlines only: run as many as you like beside the web servers."""
+    settings = _settings()
+    with database(settings) as dsn:
+        asyncio.run(serve_worker(settings, dsn))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database up to this program. Safe to repeat, and to run from many places."""
+    settings = _settings()
+    with database_of_service(settings) as dsn:
+        applied = asyncio.run(apply_migrations(dsn))
+    for migration in applied:
+        typer.echo(f"applied {migration.version:04d} {migration.name}")
+    typer.echo("the database is up to date")
+
+
+@app.command()
+def demo(
+    window_minutes: Annotated[
+        float, typer.Option(help="The priority window, in minutes.", min=0.05)
+    ] = 1.0,
+    port: Annotated[int, typer.Option(help="Of the pages; the payment page gets the next.")] = 8000,
+) -> None:
+    """Everything on this machine: database, payment sandbox, people to be, and the server."""
+    telemetry.configure_logging(readable=True)
+    demonstration.run(window_minutes=window_minutes, port=port)
+
+
+@app.command()
+def verify(
+    report: Annotated[
+        Path | None, typer.Option(help="Write the verification report here, as Markdown.")
+    ] = None,
+) -> None:
+    """Run the plan's five scenarios through real HTTP; exit code 1 if a check fails."""
+    from headstart.lab import verify as verifying  # brings the whole test stage with it
+
+    sys.exit(0 if verifying.run(report) else 1)
+
+
+@app.command()
+def explain(request_id: Annotated[UUID, typer.Argument(help="A session request.")]) -> None:
+    """Tell the story of one request."""
+    typer.echo(_with_service(lambda assembled: explaining.story(assembled.views, request_id)))
+
+
+@app.command()
+def token(
+    role: Annotated[Role, typer.Option()],
+    id: Annotated[UUID, typer.Option(help="The customer's or mechanic's id.")],
+    hours: Annotated[float, typer.Option(min=0.01, max=24 * 365)] = 12,
+) -> None:
+    """Mint a bearer token from the configured secret."""
+    lifetime = timedelta(hours=hours)
+    typer.echo(tokens(_settings()).mint(Principal(role, id), lifetime=lifetime))
+
+
+@flags.command("list")
+def list_flags() -> None:
+    """Show the flag and its history."""
+    typer.echo(_with_service(_flag_lines))
+
+
+@flags.command("set")
+def set_flag(
+    state: Annotated[str, typer.Argument(help="on or off")],
+    name: Annotated[str, typer.Option(help="Which flag.")] = FAVORITES_PRIORITY,
+    rollout: Annotated[
+        int | None, typer.Option(min=0, max=100, help="For how many in a hundred customers.")
+    ] = None,
+) -> None:
+    """Switch a flag, at once and for every process. Requests in flight keep their policy."""
+    if name != FAVORITES_PRIORITY:
+        raise LookupError(
+            f"there is no flag called {name}: the one there is is {FAVORITES_PRIORITY}"
+        )
+    if state not in ("on", "off"):
+        raise ValueError(f"a flag is on or off, not {state}")
+
+    async def change(assembled: Service) -> str:
+        await assembled.switchboard.set_flag(
+            name, enabled=state == "on", rollout_percentage=rollout, actor=ACTOR
+        )
+        return await _flag_lines(assembled)
+
+    typer.echo(_with_service(change))
+
+
+async def _flag_lines(assembled: Service) -> str:
+    flag = await assembled.switchboard.flag(FAVORITES_PRIORITY)
+    changes = await assembled.switchboard.flag_changes(FAVORITES_PRIORITY, HISTORY_MAX)
+    now = f"{flag.name} is {_on(flag.enabled)} for {flag.rollout_percentage} % of customers"
+    history = [
+        f"  {change['at']:%Y-%m-%d %H:%M:%S} UTC  {change['actor']}:"
+        f" {_on(change['was_enabled'])} {change['was_rollout_percentage']} %"
+        f" → {_on(change['enabled'])} {change['rollout_percentage']} %"
+        for change in changes
+    ]
+    return "\n".join([now, *history])
+
+
+def _on(enabled: bool | None) -> str:
+    return {True: "on", False: "off", None: "new"}[enabled]
+
+
+def _settings() -> Settings:
+    settings = Settings()
+    telemetry.configure_logging(readable=sys.stderr.isatty())
+    return settings
+
+
+def _with_service(act: Callable[[Service], Awaitable[Result]]) -> Result:
+    """Do something with the service beside one that may be running."""
+
+    async def run(settings: Settings, dsn: str) -> Result:
+        async with service(settings, dsn) as assembled:
+            return await act(assembled)
+
+    settings = _settings()
+    with database_of_service(settings) as dsn:
+        return asyncio.run(run(settings, dsn))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Who is speaking. What they may do is ``core.access``."""

@@ -1,0 +1,182 @@
+"""One settings table: every variable, its default, and the check that stops a start."""
+
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from headstart.core.policy import OfflinePolicy, Policy, require_room_to_broadcast
+
+JWT_SECRET_CHARACTERS_MIN = 32
+
+
+class Mode(StrEnum):
+    """Demo and test mode have sign-in by persona and the test clock, on loopback only."""
+
+    PRODUCTION = "production"
+    DEMO = "demo"
+    TEST = "test"
+
+
+class Settings(BaseSettings):
+    """Read from the environment and ``.env``; times are in the unit their name ends in."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    database_url: str | None = Field(
+        default=None,
+        alias="DATABASE_URL",
+        description="Any PostgreSQL ≥ 15. Unset: PostgreSQL is embedded.",
+    )
+    listen_url: str | None = Field(
+        default=None,
+        alias="HEADSTART_LISTEN_URL",
+        description="A direct address for LISTEN when DATABASE_URL is a transaction pooler.",
+    )
+    database_connections: int = Field(
+        default=10,
+        alias="HEADSTART_DATABASE_CONNECTIONS",
+        ge=2,
+        le=200,
+        description="The largest number of database connections of one process.",
+    )
+    prepared_statements: bool = Field(
+        default=True,
+        alias="HEADSTART_PREPARED_STATEMENTS",
+        description="Off for a transaction pooler that cannot keep them.",
+    )
+    data_directory: Path | None = Field(
+        default=None,
+        alias="HEADSTART_DATA_DIRECTORY",
+        description="Where embedded PostgreSQL keeps its data.",
+    )
+    enable_favorites_priority: bool = Field(
+        default=False,
+        alias="ENABLE_FAVORITES_PRIORITY",
+        description="The flag's first value; from then on the database decides.",
+    )
+    priority_window_minutes: float = Field(
+        default=10,
+        alias="PRIORITY_WINDOW_MINUTES",
+        gt=0,
+        le=24 * 60,
+        description="How long a favourite is asked alone. Plans may override it.",
+    )
+    offline_policy: OfflinePolicy = Field(
+        default=OfflinePolicy.WAIT,
+        alias="HEADSTART_OFFLINE_POLICY",
+        description="What to do for a favourite who is offline: wait, shorten or skip.",
+    )
+    offline_window_minutes: float = Field(
+        default=2,
+        alias="HEADSTART_OFFLINE_WINDOW_MINUTES",
+        gt=0,
+        description="The shorter window of the policy `shorten`.",
+    )
+    overall_limit_minutes: float = Field(
+        default=30,
+        alias="HEADSTART_OVERALL_LIMIT_MINUTES",
+        gt=0,
+        le=7 * 24 * 60,
+        description="From payment to the moment a request ends unfilled.",
+    )
+    broadcast_minimum_minutes: float = Field(
+        default=5,
+        alias="HEADSTART_BROADCAST_MINIMUM_MINUTES",
+        gt=0,
+        description="How long everybody is asked at the least.",
+    )
+    join_limit_minutes: float | None = Field(
+        default=None,
+        alias="HEADSTART_JOIN_LIMIT_MINUTES",
+        gt=0,
+        description="A matched mechanic who has not joined by then loses the job. Unset: never.",
+    )
+    presence_lease_s: float = Field(
+        default=60,
+        alias="HEADSTART_PRESENCE_LEASE_S",
+        ge=5,
+        description="How long a heartbeat proves that a mechanic is online.",
+    )
+    stripe_secret_key: SecretStr | None = Field(
+        default=None, alias="STRIPE_SECRET_KEY", description="Stripe's secret or restricted key."
+    )
+    stripe_webhook_secret: Annotated[list[SecretStr], NoDecode] = Field(
+        default=[],
+        alias="STRIPE_WEBHOOK_SECRET",
+        description="The endpoint's signing secret; two, comma-separated, while it is rolled.",
+    )
+    stripe_api_base: str | None = Field(
+        default=None,
+        alias="HEADSTART_STRIPE_API_BASE",
+        description="The sandbox's address. Unset: Stripe itself.",
+    )
+    checkout_minutes: float = Field(
+        default=60,
+        alias="HEADSTART_CHECKOUT_MINUTES",
+        ge=35,
+        le=24 * 60,
+        description="How long a payment page stays open. Stripe allows 30 minutes to a day.",
+    )
+    host: str = Field(default="127.0.0.1", alias="HEADSTART_HOST", description="Listen here.")
+    port: int = Field(default=8000, alias="HEADSTART_PORT", ge=0, le=65535, description="And here.")
+    public_url: str | None = Field(
+        default=None,
+        alias="HEADSTART_PUBLIC_URL",
+        description="The address people use, when a proxy stands in front.",
+    )
+    jwt_secret: SecretStr | None = Field(
+        default=None,
+        alias="HEADSTART_JWT_SECRET",
+        description="Signs bearer tokens and page sessions; 32 characters or more.",
+    )
+    mode: Mode = Field(
+        default=Mode.PRODUCTION,
+        alias="HEADSTART_MODE",
+        description="production, demo or test.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_secrets(cls, values: dict[str, object]) -> dict[str, object]:
+        for name in ("STRIPE_WEBHOOK_SECRET", "stripe_webhook_secret"):
+            secrets = values.get(name)
+            if isinstance(secrets, str):
+                values[name] = [one.strip() for one in secrets.split(",") if one.strip()]
+        return values
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        require_room_to_broadcast(self.policy(priority_enabled=True), self.priority_window)
+        if self.jwt_secret and len(self.jwt_secret.get_secret_value()) < JWT_SECRET_CHARACTERS_MIN:
+            raise ValueError(
+                f"HEADSTART_JWT_SECRET needs {JWT_SECRET_CHARACTERS_MIN} characters or more"
+            )
+        if self.mode is not Mode.PRODUCTION and self.host not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError(f"{self.mode} mode listens on loopback only, not on {self.host}")
+        return self
+
+    @property
+    def priority_window(self) -> timedelta:
+        """The window of plans that have none of their own."""
+        return timedelta(minutes=self.priority_window_minutes)
+
+    @property
+    def address(self) -> str:
+        """The address people use."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    def policy(self, *, priority_enabled: bool) -> Policy:
+        """The policy a request created now takes with it."""
+        join_limit = self.join_limit_minutes
+        return Policy(
+            priority_enabled=priority_enabled,
+            offline=self.offline_policy,
+            offline_window=timedelta(minutes=self.offline_window_minutes),
+            overall_limit=timedelta(minutes=self.overall_limit_minutes),
+            broadcast_minimum=timedelta(minutes=self.broadcast_minimum_minutes),
+            join_limit=None if join_limit is None else timedelta(minutes=join_limit),
+        )

@@ -1,0 +1,354 @@
+"""The HTTP API, version 1. Names are promises; who may do what is ``core.access``."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Path
+from pydantic import BaseModel, ConfigDict, Field
+
+from headstart.app.flags import FAVORITES_PRIORITY
+from headstart.app.intake import Booking
+from headstart.app.views import Payload, customer_view, offer_card
+from headstart.core import commands
+from headstart.core.access import Principal, Role, may_order, may_see
+from headstart.core.commands import Actor
+from headstart.core.refusals import Refusal
+from headstart.core.request import (
+    CustomerId,
+    Matched,
+    MechanicId,
+    RequestId,
+    RoutingType,
+    SessionRequest,
+)
+from headstart.web.people import Headstart, SignedIn, require_role
+from headstart.web.problems import Problem, forbidden
+from headstart.web.service import Service
+
+IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
+FLAG_CHANGES_MAX = 100
+
+router = APIRouter(prefix="/api/v1", tags=["api"])
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(max_length=IDEMPOTENCY_KEY_CHARACTERS_MAX, pattern=r"^[\x21-\x7e]+$"),
+]
+RequestPath = Annotated[UUID, Path(alias="request_id")]
+
+
+class NewIntake(BaseModel):
+    """A booking before payment. The price comes from the plan and from nowhere else."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    plan: str = Field(max_length=40)
+    preferred_mechanic_id: UUID | None = None
+    preferred_mechanic_ids: list[UUID] = Field(default=[], max_length=20)
+    routing_type: RoutingType | None = None
+    specialist: bool = False
+    urgent: bool = False
+    concern: str = ""
+    vehicle: str = ""
+    contact_email: str = Field(default="", max_length=320)
+    contact_phone: str = Field(default="", max_length=40)
+
+    def booking(self) -> Booking:
+        """Favourites in order, each once. Without a routing type a favourite asks for priority."""
+        named = [self.preferred_mechanic_id] if self.preferred_mechanic_id else []
+        preferred = tuple(
+            dict.fromkeys(MechanicId(one) for one in named + self.preferred_mechanic_ids)
+        )
+        implied = RoutingType.PRIORITY_BROADCAST if preferred else RoutingType.BROADCAST
+        return Booking(
+            plan=self.plan,
+            routing_type=self.routing_type or implied,
+            preferred=preferred,
+            specialist=self.specialist,
+            urgent=self.urgent,
+            concern=self.concern,
+            vehicle=self.vehicle,
+            contact_email=self.contact_email,
+            contact_phone=self.contact_phone,
+        )
+
+
+class NewPresence(BaseModel):
+    """Going on or off duty, and the heartbeat that proves being there."""
+
+    on_duty: bool
+
+
+class NewFlag(BaseModel):
+    """A flag's new value; without a percentage the rollout stays as it is."""
+
+    enabled: bool
+    rollout_percentage: int | None = Field(default=None, ge=0, le=100)
+
+
+@router.post("/intakes", status_code=HTTPStatus.CREATED)
+async def create_intake(
+    body: NewIntake, who: SignedIn, service: Headstart, idempotency_key: IdempotencyKey = None
+) -> Payload:
+    """Keep a booking and say where it is paid (or, when it is free, where it can be watched)."""
+    require_role(who, Role.CUSTOMER)
+    customer = CustomerId(who.id)
+    booking = body.booking()
+    submitted = await service.desk.submit(customer, booking, idempotency_key)
+    page = f"{service.settings.address}/requests/{submitted.request_id}"
+    return {
+        "intake_id": str(submitted.intake_id),
+        "checkout_url": submitted.checkout_url or page,
+        "session_id": str(submitted.request_id) if submitted.request_id else None,
+    }
+
+
+@router.get("/session-requests/{request_id}")
+async def read_request(request_id: RequestPath, who: SignedIn, service: Headstart) -> Payload:
+    """One request, as this person may see it."""
+    return await request_view(service, who, RequestId(request_id))
+
+
+async def request_view(service: Service, who: Principal, request_id: RequestId) -> Payload:
+    """The view for a person's role; 404 for those who may not know that it exists."""
+    found = await service.requests.see([request_id])
+    request = found[0].request if found else None
+    if request is None or not may_see(who, request):
+        raise Problem.of_refusal(Refusal.UNKNOWN_REQUEST)
+    if who.role is Role.MECHANIC:
+        card = await service.views.offer_card(request_id)
+        assert card, "a request that was seen has a card"
+        return offer_card(card, found[0].now) | summary(request, who)
+    view = await service.views.customer_view(request_id)
+    assert view, "a request that was seen has a view"
+    return customer_view(view, found[0].now)
+
+
+def summary(request: SessionRequest, who: Principal) -> Payload:
+    """Where a request stands. A mechanic learns who won only when it was them."""
+    state = request.state
+    winner = state.mechanic if isinstance(state, Matched) else None
+    names_winner = winner is not None and (who.role is not Role.MECHANIC or winner == who.id)
+    return {
+        "session_id": str(request.id),
+        "status": status_of(request),
+        "version": request.version,
+        "due_at": request.due_at.isoformat() if request.due_at else None,
+        "matched_mechanic_id": str(winner) if names_winner else None,
+    }
+
+
+def status_of(request: SessionRequest) -> str:
+    """The status as stored."""
+    name = type(request.state).__name__.lower()
+    return "pending" if name in ("reserved", "open") else name
+
+
+MechanicCommand = Callable[[RequestId, MechanicId, Actor], commands.Command]
+RequestCommand = Callable[[RequestId, Actor], commands.Command]
+
+
+async def order(
+    service: Service, who: Principal, command: commands.Command, key: str | None
+) -> Payload:
+    """Execute a command for a person, if their role may give it."""
+    if not may_order(who, type(command)):
+        raise forbidden(f"A {who.role.value} cannot do this.")
+    command_key = f"{type(command).__name__}:{who.id}:{key}" if key else None
+    outcome = await service.dispatcher.execute(command, who=who, command_key=command_key)
+    if isinstance(outcome, Refusal):
+        raise Problem.of_refusal(outcome)
+    return summary(outcome.request, who) | {"changed": outcome.changed}
+
+
+def _add_command(
+    path: str, summary_line: str, build: Callable[[RequestId, Principal], Any]
+) -> None:
+    async def endpoint(
+        request_id: RequestPath,
+        who: SignedIn,
+        service: Headstart,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Payload:
+        command = build(RequestId(request_id), who)
+        return await order(service, who, command, idempotency_key)
+
+    endpoint.__doc__ = summary_line
+    router.add_api_route(
+        f"/session-requests/{{request_id}}/{path}",
+        endpoint,
+        methods=["POST"],
+        name=path,
+        operation_id=path,
+    )
+
+
+def _by_mechanic(kind: type[Any]) -> Callable[[RequestId, Principal], Any]:
+    return lambda request_id, who: kind(request_id, MechanicId(who.id), who.actor)
+
+
+def _by_person(kind: type[Any]) -> Callable[[RequestId, Principal], Any]:
+    return lambda request_id, who: kind(request_id, who.actor)
+
+
+def _complete(request_id: RequestId, who: Principal) -> commands.CompleteSession:
+    mechanic = MechanicId(who.id) if who.role is Role.MECHANIC else None
+    return commands.CompleteSession(request_id, mechanic, who.actor)
+
+
+_add_command(
+    "acceptance", "Accept an offer: the first to do so wins.", _by_mechanic(commands.AcceptOffer)
+)
+_add_command("declination", "Say no to an offer.", _by_mechanic(commands.DeclineOffer))
+_add_command("broadcast", "Ask everyone now.", _by_person(commands.AskEveryone))
+_add_command("cancellation", "Withdraw the request.", _by_person(commands.CancelRequest))
+_add_command(
+    "release",
+    "Withdraw from a match; the request is dispatched again.",
+    _by_mechanic(commands.ReleaseMatch),
+)
+_add_command(
+    "arrival", "The matched mechanic has joined the session.", _by_mechanic(commands.JoinSession)
+)
+_add_command("completion", "The session is over.", _complete)
+
+
+@router.get("/offers")
+async def list_offers(who: SignedIn, service: Headstart) -> Payload:
+    """What this mechanic may accept now, and the job they have."""
+    require_role(who, Role.MECHANIC)
+    return await offers_snapshot(service, MechanicId(who.id))
+
+
+async def offers_snapshot(service: Service, mechanic: MechanicId) -> Payload:
+    """The truth behind a mechanic's screen."""
+    cards = await service.views.offers_for(mechanic)
+    job = await service.views.job_of(mechanic)
+    now = await service.requests.clock()
+    return {
+        "offers": [offer_card(card, now) for card in cards],
+        "job": offer_card(job, now) if job else None,
+        "server_now": now.isoformat(),
+    }
+
+
+@router.get("/session-requests")
+async def list_requests(who: SignedIn, service: Headstart) -> Payload:
+    """A customer's latest requests."""
+    require_role(who, Role.CUSTOMER)
+    return await requests_snapshot(service, CustomerId(who.id))
+
+
+async def requests_snapshot(service: Service, customer: CustomerId) -> Payload:
+    """The truth behind a customer's screen."""
+    views = await service.views.requests_of(customer)
+    now = await service.requests.clock()
+    return {"requests": [customer_view(view, now) for view in views], "server_now": now.isoformat()}
+
+
+@router.put("/presence")
+async def put_presence(body: NewPresence, who: SignedIn, service: Headstart) -> Payload:
+    """Go on or off duty. Repeat it before the lease ends to stay online."""
+    require_role(who, Role.MECHANIC)
+    lease = timedelta(seconds=service.settings.presence_lease_s)
+    presence = await service.people.set_presence(
+        MechanicId(who.id), on_duty=body.on_duty, lease=lease
+    )
+    service.wakeups.announce()
+    return {
+        "on_duty": presence["on_duty"],
+        "lease_until": presence["lease_until"].isoformat(),
+        "last_seen": presence["last_seen"].isoformat(),
+    }
+
+
+@router.get("/mechanics/{mechanic_id}/status")
+async def mechanic_status(mechanic_id: UUID, _: SignedIn, service: Headstart) -> Payload:
+    """Whether a mechanic is online, and when they were last seen."""
+    if await service.people.mechanic(MechanicId(mechanic_id)) is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "unknown_mechanic", "There is no such mechanic.")
+    presence = await service.people.presence(MechanicId(mechanic_id))
+    last_seen = presence["last_seen"].isoformat() if presence else None
+    return {"is_online": bool(presence and presence["is_online"]), "last_seen": last_seen}
+
+
+@router.get("/favorites")
+async def list_favorites(who: SignedIn, service: Headstart) -> Payload:
+    """A customer's favourites, in their order."""
+    require_role(who, Role.CUSTOMER)
+    found = await service.people.favorites(CustomerId(who.id))
+    return {"favorites": [_favorite(one) for one in found]}
+
+
+@router.get("/favorites/{mechanic_id}")
+async def read_favorite(mechanic_id: UUID, who: SignedIn, service: Headstart) -> Payload:
+    """Whether a mechanic is this customer's favourite: 404 if not."""
+    require_role(who, Role.CUSTOMER)
+    found = await service.people.favorite(CustomerId(who.id), MechanicId(mechanic_id))
+    if found is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "not_a_favorite", "This is not one of your favourites.")
+    return _favorite(found)
+
+
+@router.put("/favorites/{mechanic_id}")
+async def put_favorite(mechanic_id: UUID, who: SignedIn, service: Headstart) -> Payload:
+    """Save a favourite."""
+    require_role(who, Role.CUSTOMER)
+    customer, mechanic = CustomerId(who.id), MechanicId(mechanic_id)
+    if not await service.people.add_favorite(customer, mechanic):
+        raise Problem(HTTPStatus.NOT_FOUND, "unknown_mechanic", "There is no such mechanic.")
+    return await read_favorite(mechanic_id, who, service)
+
+
+@router.delete("/favorites/{mechanic_id}", status_code=HTTPStatus.NO_CONTENT)
+async def delete_favorite(mechanic_id: UUID, who: SignedIn, service: Headstart) -> None:
+    """Forget a favourite. A request in flight is not changed by it."""
+    require_role(who, Role.CUSTOMER)
+    await service.people.remove_favorite(CustomerId(who.id), MechanicId(mechanic_id))
+
+
+def _favorite(row: dict[str, Any]) -> Payload:
+    return {
+        "mechanic_id": str(row["mechanic_id"]),
+        "name": row["name"],
+        "rank": row["rank"],
+        "since": row["since"].isoformat(),
+    }
+
+
+@router.get("/flags/{name}")
+async def read_flag(name: str, who: SignedIn, service: Headstart) -> Payload:
+    """A flag as it stands, and its history."""
+    require_role(who, Role.OPERATOR)
+    _require_known_flag(name)
+    flag = await service.switchboard.flag(name)
+    changes = await service.switchboard.flag_changes(name, FLAG_CHANGES_MAX)
+    history = [change | {"at": change["at"].isoformat()} for change in changes]
+    return {
+        "name": flag.name,
+        "enabled": flag.enabled,
+        "rollout_percentage": flag.rollout_percentage,
+        "changes": history,
+    }
+
+
+@router.put("/flags/{name}")
+async def put_flag(name: str, body: NewFlag, who: SignedIn, service: Headstart) -> Payload:
+    """Switch a flag, at once and for every process. Requests in flight keep their policy."""
+    require_role(who, Role.OPERATOR)
+    _require_known_flag(name)
+    await service.switchboard.set_flag(
+        name,
+        enabled=body.enabled,
+        rollout_percentage=body.rollout_percentage,
+        actor=str(who.actor),
+    )
+    return await read_flag(name, who, service)
+
+
+def _require_known_flag(name: str) -> None:
+    if name != FAVORITES_PRIORITY:
+        raise Problem(HTTPStatus.NOT_FOUND, "unknown_flag", "There is no such flag.")

@@ -1,0 +1,77 @@
+"""Demo and test mode only, on loopback only: sign in as anybody, and move the test clock."""
+
+from datetime import timedelta
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, Field
+
+from headstart.app.views import Payload
+from headstart.core.access import Principal, Role
+from headstart.core.request import CustomerId, MechanicId
+from headstart.web.people import SESSION_COOKIE, Headstart
+from headstart.web.problems import Problem, forbidden
+from headstart.web.service import Service
+
+SESSION_LIFETIME = timedelta(hours=12)
+HOME = {Role.CUSTOMER: "/dashboard", Role.MECHANIC: "/mechanic", Role.OPERATOR: "/admin"}
+
+
+def on_loopback(request: Request) -> None:
+    """403 for everybody who is not on this machine."""
+    if request.client is None or not ip_address(request.client.host).is_loopback:
+        raise forbidden("Personas are for people on this machine.")
+
+
+router = APIRouter(
+    prefix="/demo", tags=["demo"], dependencies=[Depends(on_loopback)], include_in_schema=False
+)
+
+
+class Advance(BaseModel):
+    """How much time is to pass, in seconds."""
+
+    seconds: float = Field(gt=0, le=7 * 24 * 3600)
+
+
+@router.post("/sign-in")
+async def sign_in(
+    service: Headstart, role: Annotated[Role, Form()], id: Annotated[UUID, Form()]
+) -> RedirectResponse:
+    """Become one of the demo's people."""
+    if not await _exists(service, role, id):
+        raise Problem(HTTPStatus.NOT_FOUND, "unknown_person", "There is no such person.")
+    token = service.tokens.mint(Principal(role, id), lifetime=SESSION_LIFETIME)
+    answer = RedirectResponse(HOME[role], HTTPStatus.SEE_OTHER)
+    answer.set_cookie(SESSION_COOKIE, token, httponly=True, samesite="lax", path="/")
+    return answer
+
+
+async def _exists(service: Service, role: Role, person: UUID) -> bool:
+    match role:
+        case Role.CUSTOMER:
+            return await service.people.customer(CustomerId(person)) is not None
+        case Role.MECHANIC:
+            return await service.people.mechanic(MechanicId(person)) is not None
+        case Role.OPERATOR:
+            return True
+
+
+@router.post("/sign-out")
+async def sign_out() -> RedirectResponse:
+    """Be nobody again."""
+    answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
+    answer.delete_cookie(SESSION_COOKIE, path="/")
+    return answer
+
+
+@router.post("/clock")
+async def advance_clock(body: Advance, service: Headstart) -> Payload:
+    """Let time pass, for every process alike."""
+    await service.people.advance_clock(timedelta(seconds=body.seconds))
+    service.wakeups.announce()
+    return {"server_now": (await service.requests.clock()).isoformat()}

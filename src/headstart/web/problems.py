@@ -1,0 +1,163 @@
+"""Every "no" over HTTP, as a problem document (RFC 9457), in one table."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from headstart.app.dispatcher import Contended
+from headstart.app.intake import BadIntake, KeyReused
+from headstart.app.ports import PaymentsRefused, PaymentsUnavailable, Unavailable
+from headstart.core.refusals import Refusal
+
+PROBLEM_TYPE = "application/problem+json"
+
+STATUS_OF_REFUSAL: Mapping[Refusal, HTTPStatus] = {
+    Refusal.UNKNOWN_REQUEST: HTTPStatus.NOT_FOUND,
+    Refusal.RESERVED: HTTPStatus.NOT_FOUND,  # never reached: who cannot see it hears "unknown"
+    Refusal.ALREADY_MATCHED: HTTPStatus.CONFLICT,
+    Refusal.GONE: HTTPStatus.GONE,
+    Refusal.ALREADY_DECLINED: HTTPStatus.CONFLICT,
+    Refusal.MECHANIC_NOT_APPROVED: HTTPStatus.FORBIDDEN,
+    Refusal.MECHANIC_BUSY: HTTPStatus.CONFLICT,
+    Refusal.NOT_YOURS: HTTPStatus.FORBIDDEN,
+    Refusal.NOT_MATCHED: HTTPStatus.CONFLICT,
+}
+
+log = structlog.get_logger()
+
+
+class Problem(Exception):
+    """An answer that is not a success. ``code`` is for programs, ``detail`` for people."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.more = more
+
+    @classmethod
+    def of_refusal(cls, refusal: Refusal) -> "Problem":
+        """The answer for a rule's no."""
+        return cls(STATUS_OF_REFUSAL[refusal], refusal.value, refusal.sentence)
+
+    @classmethod
+    def of_field(cls, field: str, message: str) -> "Problem":
+        """The answer for one wrong field."""
+        errors = [{"field": field, "message": message}]
+        return cls(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", message, errors=errors)
+
+    def response(self) -> Response:
+        """As a document."""
+        body = {
+            "type": f"urn:headstart:problem:{self.code}",
+            "title": self.status.phrase,
+            "status": self.status.value,
+            "code": self.code,
+            "detail": self.detail,
+            **self.more,
+        }
+        return JSONResponse(body, self.status, headers=self.headers, media_type=PROBLEM_TYPE)
+
+
+def unauthenticated() -> Problem:
+    """Nobody, or nobody we know."""
+    return Problem(
+        HTTPStatus.UNAUTHORIZED,
+        "unauthenticated",
+        "Sign in, or send a valid bearer token.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def forbidden(detail: str) -> Problem:
+    """Known, but not allowed."""
+    return Problem(HTTPStatus.FORBIDDEN, "forbidden", detail)
+
+
+def _unavailable(code: str, detail: str) -> Problem:
+    headers = {"Retry-After": "2"}
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, headers=headers)
+
+
+def problem_of(error: Exception) -> Problem:
+    """The answer for an error of the application."""
+    match error:
+        case Problem():
+            return error
+        case BadIntake(field=field):
+            return Problem.of_field(field, str(error))
+        case KeyReused():
+            detail = "This Idempotency-Key came before with another booking."
+            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail)
+        case PaymentsUnavailable() | PaymentsRefused():
+            return _unavailable(
+                "payments_unavailable",
+                "The payment service does not answer. Nothing was charged; please try again.",
+            )
+        case Unavailable() | Contended():
+            return _unavailable("unavailable", "Please try again in a moment; nothing is lost.")
+        case HTTPException(status_code=status, detail=detail):
+            phrase = HTTPStatus(status)
+            return Problem(phrase, phrase.name.lower(), str(detail), headers=error.headers)
+        case _:
+            detail = "Something went wrong on our side; it was reported."
+            return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail)
+
+
+def _of_validation(error: RequestValidationError) -> Problem:
+    if any(one["type"] == "json_invalid" for one in error.errors()):
+        return Problem(HTTPStatus.BAD_REQUEST, "malformed_json", "The body is not valid JSON.")
+    errors = [
+        {"field": ".".join(map(str, one["loc"][1:])) or str(one["loc"][0]), "message": one["msg"]}
+        for one in error.errors()
+    ]
+    detail = "; ".join(f"{one['field']}: {one['message']}" for one in errors)
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", detail, errors=errors)
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Every error of every route becomes a problem document; the unexpected is logged."""
+
+    async def known(_: Request, error: Exception) -> Response:
+        if isinstance(error, PaymentsRefused):
+            log.error("payments_refused", code=error.code, status=error.status)
+        return problem_of(error).response()
+
+    async def invalid(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return _of_validation(error).response()
+
+    async def unexpected(request: Request, error: Exception) -> Response:
+        log.error("request_failed", path=request.url.path, exc_info=error)
+        return problem_of(error).response()
+
+    kinds: tuple[type[Exception], ...] = (
+        Problem,
+        BadIntake,
+        KeyReused,
+        PaymentsRefused,
+        PaymentsUnavailable,
+        Unavailable,
+        Contended,
+        HTTPException,
+    )
+    for kind in kinds:
+        app.add_exception_handler(kind, known)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(Exception, unexpected)

@@ -1,0 +1,34 @@
+"""Everything a web application or a command needs, put together by ``wiring``."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from headstart.app.deadlines import Deadlines
+from headstart.app.dispatcher import Dispatcher
+from headstart.app.feed import Feed
+from headstart.app.fulfilment import Fulfilment
+from headstart.app.intake import IntakeDesk
+from headstart.app.ports import People, Requests, Switchboard, Views
+from headstart.app.wakeups import Wakeups
+from headstart.identity.tokens import Tokens
+from headstart.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """``closing`` is set when the server is asked to stop, so that streams end at once."""
+
+    settings: Settings
+    requests: Requests
+    switchboard: Switchboard
+    people: People
+    views: Views
+    wakeups: Wakeups
+    dispatcher: Dispatcher
+    fulfilment: Fulfilment
+    desk: IntakeDesk
+    deadlines: Deadlines
+    feed: Feed
+    tokens: Tokens
+    webhook_secrets: tuple[str, ...]
+    closing: asyncio.Event = field(default_factory=asyncio.Event)

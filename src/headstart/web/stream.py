@@ -1,0 +1,115 @@
+"""Server-sent events: the snapshot first, then what was missed, then everything as it happens."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Header
+from fastapi.responses import StreamingResponse
+
+from headstart.app.feed import Frame, ReplayTooLong, Subscription, TooSlow
+from headstart.app.ports import Cursor, Unavailable
+from headstart.app.views import Payload
+from headstart.core.access import Principal, Role
+from headstart.core.request import CustomerId, MechanicId
+from headstart.web.api import offers_snapshot, requests_snapshot
+from headstart.web.people import Headstart, SignedIn
+from headstart.web.problems import Problem
+from headstart.web.service import Service
+
+HEARTBEAT_S = 10.0
+RECONNECT_MS = 1_000
+STREAMS_PER_PERSON_MAX = 20
+
+router = APIRouter(prefix="/api/v1", tags=["stream"])
+
+
+@router.get("/stream", response_class=StreamingResponse)
+async def stream(
+    who: SignedIn,
+    service: Headstart,
+    last_event_id: Annotated[str | None, Header(max_length=64)] = None,
+) -> StreamingResponse:
+    """This person's news. Reconnect with ``Last-Event-ID`` to get what was missed."""
+    if service.feed.streams_of(who) >= STREAMS_PER_PERSON_MAX:
+        detail = f"{STREAMS_PER_PERSON_MAX} streams are open already."
+        raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "too_many_streams", detail)
+    resume_after = _cursor(last_event_id)
+    return StreamingResponse(
+        _messages(service, who, resume_after),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+def _cursor(last_event_id: str | None) -> Cursor | None:
+    if not last_event_id:
+        return None
+    try:
+        return Cursor.parse(last_event_id)
+    except ValueError as error:
+        raise Problem(
+            HTTPStatus.BAD_REQUEST, "bad_cursor", "Last-Event-ID is not one of ours."
+        ) from error
+
+
+async def _messages(
+    service: Service, who: Principal, resume_after: Cursor | None
+) -> AsyncIterator[str]:
+    """Subscribe before reading, so that nothing falls between; drop what was already sent."""
+    await service.feed.started.wait()
+    with service.feed.subscribe(who) as subscription:
+        try:
+            sent = await service.feed.place()
+            yield f"retry: {RECONNECT_MS}\n\n"
+            yield _message("snapshot", await _snapshot(service, who), None)
+            if resume_after is not None:
+                async for frame in service.feed.replay(who, resume_after):
+                    sent = max(sent, frame.cursor)
+                    yield _frame_message(frame)
+            yield _message("ready", {}, max(sent, resume_after or sent))
+            async for message in _live(service, subscription, sent):
+                yield message
+        except (TooSlow, ReplayTooLong):
+            yield _message("resync", {}, await service.feed.place())
+        except Unavailable:
+            return  # the client reconnects, and resumes where it was
+
+
+async def _live(service: Service, subscription: Subscription, sent: Cursor) -> AsyncIterator[str]:
+    closing = asyncio.create_task(service.closing.wait())
+    try:
+        while not closing.done():
+            arriving = asyncio.create_task(subscription.next())
+            await asyncio.wait(
+                {arriving, closing}, timeout=HEARTBEAT_S, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not arriving.done():
+                arriving.cancel()
+                yield ": still here\n\n"
+            elif (frame := arriving.result()).cursor > sent:
+                yield _frame_message(frame)
+    finally:
+        closing.cancel()
+
+
+async def _snapshot(service: Service, who: Principal) -> Payload:
+    match who.role:
+        case Role.MECHANIC:
+            return await offers_snapshot(service, MechanicId(who.id))
+        case Role.CUSTOMER:
+            return await requests_snapshot(service, CustomerId(who.id))
+        case Role.OPERATOR:
+            return {"server_now": (await service.requests.clock()).isoformat()}
+
+
+def _frame_message(frame: Frame) -> str:
+    return _message(frame.event, {"topic": frame.topic, **frame.payload}, frame.cursor)
+
+
+def _message(event: str, payload: Payload, cursor: Cursor | None) -> str:
+    lines = [f"id: {cursor}"] if cursor is not None else []
+    lines += [f"event: {event}", f"data: {json.dumps(payload, separators=(',', ':'))}"]
+    return "\n".join(lines) + "\n\n"

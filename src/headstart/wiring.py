@@ -1,0 +1,178 @@
+"""The composition root: the only place that knows everyone."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from headstart.app.deadlines import Deadlines
+from headstart.app.dispatcher import Dispatcher
+from headstart.app.feed import Feed
+from headstart.app.flags import FAVORITES_PRIORITY
+from headstart.app.fulfilment import Fulfilment
+from headstart.app.intake import Addresses, IntakeDesk
+from headstart.app.terms import Terms
+from headstart.app.wakeups import Wakeups
+from headstart.identity.tokens import Tokens
+from headstart.payments.gateway import (
+    StripeConfiguration,
+    StripeGateway,
+    check_configuration,
+)
+from headstart.settings import Mode, Settings
+from headstart.store.embedded import InUse, default_data_directory, running
+from headstart.store.intakes import IntakeStore
+from headstart.store.listener import Listener
+from headstart.store.log import EventLogStore
+from headstart.store.migrate import check_statements, migrate, wait_for_server
+from headstart.store.people import PeopleStore
+from headstart.store.postgres import connected
+from headstart.store.requests import RequestStore
+from headstart.web.service import Service
+
+if TYPE_CHECKING:
+    from headstart.store.postgres import Pool
+
+START_PATIENCE_S = 10.0
+ADDRESS_FILE = "address"  # in the data directory, for commands beside a running service
+
+
+def data_directory(settings: Settings) -> Path:
+    """Where embedded PostgreSQL, and the demo beside it, keep what must survive."""
+    return settings.data_directory or default_data_directory()
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[str]:
+    """The address of the database: the configured one, else embedded PostgreSQL."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    directory = data_directory(settings)
+    with running(directory) as address:
+        (directory / ADDRESS_FILE).write_text(address)
+        yield address
+
+
+@contextmanager
+def database_of_service(settings: Settings) -> Iterator[str]:
+    """Likewise, for a command beside a service that may be running on the embedded database."""
+    try:
+        with database(settings) as address:
+            yield address
+    except InUse as error:
+        try:
+            address = (data_directory(settings) / ADDRESS_FILE).read_text()
+        except OSError:
+            raise error from None
+        yield address
+
+
+@asynccontextmanager
+async def service(settings: Settings, dsn: str) -> AsyncIterator[Service]:
+    """The service on a migrated database, without its loops."""
+    payment = payment_configuration(settings)
+    await wait_for_server(dsn, patience_s=START_PATIENCE_S)
+    await migrate(dsn)
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            connected(
+                dsn,
+                connections_max=settings.database_connections,
+                prepared_statements=settings.prepared_statements,
+            )
+        )
+        await check_statements(pool)
+        gateway = None
+        if payment:
+            gateway = StripeGateway(secret_key=payment.secret_key, api_base=payment.api_base)
+            stack.push_async_callback(gateway.close)
+        await IntakeStore(pool).introduce_flag(
+            FAVORITES_PRIORITY, enabled=settings.enable_favorites_priority
+        )
+        yield _assemble(settings, pool, gateway, payment)
+
+
+def payment_configuration(settings: Settings) -> StripeConfiguration | None:
+    """What the settings say about Stripe; ValueError, in one line, for what cannot be right."""
+    if settings.stripe_secret_key is None:
+        return None
+    secrets = ",".join(one.get_secret_value() for one in settings.stripe_webhook_secret)
+    return check_configuration(
+        settings.stripe_secret_key.get_secret_value(), secrets, settings.stripe_api_base
+    )
+
+
+def _assemble(
+    settings: Settings,
+    pool: "Pool",
+    gateway: StripeGateway | None,
+    payment: StripeConfiguration | None,
+) -> Service:
+    requests, intakes = RequestStore(pool), IntakeStore(pool)
+    event_log, wakeups = EventLogStore(pool), Wakeups()
+    dispatcher = Dispatcher(requests, wakeups.announce)
+    terms = Terms(settings.policy(priority_enabled=False), settings.priority_window)
+    livemode = bool(payment and payment.livemode)
+    fulfilment = Fulfilment(intakes, dispatcher, gateway, terms, livemode=livemode)
+    return Service(
+        settings=settings,
+        requests=requests,
+        switchboard=intakes,
+        people=PeopleStore(pool),
+        views=event_log,
+        wakeups=wakeups,
+        dispatcher=dispatcher,
+        fulfilment=fulfilment,
+        desk=IntakeDesk(
+            intakes,
+            fulfilment,
+            gateway,
+            terms,
+            addresses=Addresses(settings.address),
+            checkout_lifetime=timedelta(minutes=settings.checkout_minutes),
+            new_id=uuid4,
+        ),
+        deadlines=Deadlines(dispatcher, requests, wakeups),
+        feed=Feed(event_log, wakeups),
+        tokens=tokens(settings),
+        webhook_secrets=payment.webhook_secrets if payment else (),
+    )
+
+
+def tokens(settings: Settings) -> Tokens:
+    """Mints and reads bearer tokens; ValueError when there is nothing to sign them with."""
+    return Tokens(_token_secret(settings), _real_time)
+
+
+def _token_secret(settings: Settings) -> str:
+    """Outside production a fixed secret keeps people signed in over a restart."""
+    if settings.jwt_secret is not None:
+        return settings.jwt_secret.get_secret_value()
+    if settings.mode is Mode.PRODUCTION:
+        raise ValueError("HEADSTART_JWT_SECRET must be set")
+    return "demo mode only: everybody on this machine may sign in as anybody"
+
+
+def _real_time() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+@asynccontextmanager
+async def loops(assembled: Service, dsn: str, *, feed: bool) -> AsyncIterator[None]:
+    """Run the deadlines, the listener and, for a web process, the feed while this lasts."""
+    listen_on = assembled.settings.listen_url or dsn
+    running_loops = [assembled.deadlines.run(), Listener(listen_on, assembled.wakeups).run()]
+    if feed:
+        running_loops.append(assembled.feed.run())
+    tasks = [asyncio.create_task(loop) for loop in running_loops]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,160 @@
+"""The web application and the payment sandbox on loopback sockets, over a real database."""
+
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import stripe
+
+from headstart.core.access import Principal, Role
+from headstart.payments.sandbox import SANDBOX_SECRET_KEY, SANDBOX_WEBHOOK_SECRET
+from headstart.payments.sandbox.server import create_app as create_sandbox
+from headstart.payments.sandbox.settings import SandboxSettings
+from headstart.settings import Mode, Settings
+from headstart.store.people import PeopleStore
+from headstart.web.app import create_app
+from headstart.web.service import Service
+from headstart.wiring import loops, service
+from tests.conftest import Cast, store_cast
+from tests.payments.stand import listening, served
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The service, its people, and a client that is nobody."""
+
+    service: Service
+    cast: Cast
+    client: httpx.AsyncClient
+    sandbox: httpx.AsyncClient
+
+    def headers(self, role: Role, person: UUID) -> dict[str, str]:
+        """Signed in as somebody."""
+        token = self.service.tokens.mint(Principal(role, person), lifetime=timedelta(hours=1))
+        return {"Authorization": f"Bearer {token}"}
+
+    @property
+    def customer(self) -> dict[str, str]:
+        """The customer's headers."""
+        return self.headers(Role.CUSTOMER, self.cast.customer)
+
+    def mechanic(self, mechanic: UUID) -> dict[str, str]:
+        """A mechanic's headers."""
+        return self.headers(Role.MECHANIC, mechanic)
+
+    @property
+    def operator(self) -> dict[str, str]:
+        """An operator's headers."""
+        return self.headers(Role.OPERATOR, UUID(int=7))
+
+    async def submit(self, key: str | None = None, **booking: Any) -> httpx.Response:
+        """Hand in an intake."""
+        headers = self.customer | ({"Idempotency-Key": key} if key else {})
+        body = {"plan": "standard", "concern": "The brakes squeal", **booking}
+        return await self.client.post("/api/v1/intakes", json=body, headers=headers)
+
+    async def book(self, **booking: Any) -> str:
+        """Booked and paid, all the way through; answers with the request's id."""
+        submitted = await self.submit(**booking)
+        assert submitted.status_code == 201, submitted.text
+        paid = await self.sandbox.post(submitted.json()["checkout_url"], data={"action": "pay"})
+        assert paid.status_code == 303, paid.text
+        newest: str = (await self.requests())[0]["session_id"]
+        return newest
+
+    async def requests(self) -> list[Json]:
+        """The customer's requests, newest first."""
+        answer = await self.client.get("/api/v1/session-requests", headers=self.customer)
+        found: list[Json] = answer.json()["requests"]
+        return found
+
+    async def deliver(self, event: Json | bytes, **headers: str) -> httpx.Response:
+        """Send an event that is signed properly."""
+        body = event if isinstance(event, bytes) else json.dumps(event).encode()
+        signature = stripe.WebhookSignature.generate_signature_header(
+            body.decode(), SANDBOX_WEBHOOK_SECRET, int(time.time())
+        )
+        sent = {"Stripe-Signature": signature, **headers}
+        return await self.client.post("/webhooks/stripe", content=body, headers=sent)
+
+    async def order(self, request_id: str, what: str, headers: dict[str, str]) -> httpx.Response:
+        """Give a command."""
+        path = f"/api/v1/session-requests/{request_id}/{what}"
+        return await self.client.post(path, headers=headers)
+
+
+def paid_event(intake: str, *, event: Json | None = None, **checkout: Any) -> Json:
+    """A completed Checkout Session of this intake, as Stripe reports it, with some changes."""
+    about = {
+        "id": f"cs_test_{intake.replace('-', '')}",
+        "object": "checkout.session",
+        "url": None,
+        "status": "complete",
+        "payment_status": "paid",
+        "amount_total": 2999,
+        "currency": "cad",
+        "payment_intent": f"pi_{intake}",
+        "metadata": {"intake_id": intake},
+        "client_reference_id": intake,
+        "livemode": False,
+        "expires_at": 2_000_000_000,
+    }
+    usual: Json = {
+        "id": f"evt_{intake}",
+        "object": "event",
+        "type": "checkout.session.completed",
+        "created": int(time.time()),
+        "livemode": False,
+        "api_version": "2026-10-28.endive",
+        "data": {"object": about | checkout},
+    }
+    return usual | (event or {})
+
+
+def settings(address: str, sandbox: str, **changes: Any) -> Settings:
+    """Test mode, the sandbox's keys, the flag on."""
+    usual: Json = {
+        "HEADSTART_MODE": Mode.TEST,
+        "HEADSTART_PUBLIC_URL": address,
+        "STRIPE_SECRET_KEY": SANDBOX_SECRET_KEY,
+        "STRIPE_WEBHOOK_SECRET": SANDBOX_WEBHOOK_SECRET,
+        "HEADSTART_STRIPE_API_BASE": sandbox,
+        "ENABLE_FAVORITES_PRIORITY": True,
+    }
+    return Settings(_env_file=None, **(usual | changes))
+
+
+@asynccontextmanager
+async def world_on(database: str, **changes: Any) -> AsyncIterator[World]:
+    """Everything, running."""
+    (ours, address), (theirs, sandbox) = listening(), listening()
+    configured = settings(address, sandbox, **changes)
+    till = SandboxSettings(public_url=sandbox, webhook_url=f"{address}/webhooks/stripe")
+    async with (
+        service(configured, database) as assembled,
+        loops(assembled, database, feed=True),
+        served(create_sandbox(till), theirs),
+        served(create_app(assembled), ours),
+        httpx.AsyncClient(base_url=address, trust_env=False) as client,
+        httpx.AsyncClient(base_url=sandbox, trust_env=False) as till_client,
+    ):
+        people = assembled.people
+        assert isinstance(people, PeopleStore)
+        yield World(assembled, await store_cast(people), client, till_client)
+        assembled.closing.set()
+
+
+@pytest.fixture
+async def world(database: str) -> AsyncIterator[World]:
+    """The application with the flag on."""
+    async with world_on(database) as made:
+        yield made
