@@ -30,6 +30,13 @@ async def kinds(pool: "Pool", request_id: RequestId) -> list[str]:
     return [row["kind"] for row in await pool.fetch(query, request_id)]
 
 
+async def until_opened(pool: "Pool", request_id: RequestId) -> None:
+    """Wait for the fallback, in bounded time."""
+    async with asyncio.timeout(10):
+        while (await kinds(pool, request_id))[-1] != "request_opened":  # noqa: ASYNC110 - a row
+            await asyncio.sleep(0.01)
+
+
 async def test_nothing_happens_before_the_deadline_and_the_fallback_at_it(
     pool: "Pool",
     requests: RequestStore,
@@ -156,9 +163,7 @@ async def test_the_loop_survives_a_failing_sweep(
     request = await book(dispatcher, intakes, cast.customer, cast.favorite)
     await people.advance_clock(WINDOW)
     wakeups.announce()
-    async with asyncio.timeout(10):
-        while (await kinds(pool, request.id))[-1] != "request_opened":
-            await asyncio.sleep(0.01)
+    await until_opened(pool, request.id)
     loop.cancel()
 
 
@@ -178,7 +183,5 @@ async def test_a_short_window_ends_without_any_hint(
         intakes, cast.customer, cast.favorite, window=timedelta(milliseconds=300)
     )
     await elsewhere.request_session(command, requests)
-    async with asyncio.timeout(10):
-        while (await kinds(pool, command.request_id))[-1] != "request_opened":
-            await asyncio.sleep(0.01)
+    await until_opened(pool, command.request_id)
     loop.cancel()

@@ -79,7 +79,9 @@ async def test_only_the_favourite_hears_of_a_reserved_request(
             assert offer.topic == "session_requests_feed"
             assert offer.payload.keys() >= OFFER_KEYS | {"server_now", "version", "vehicle"}
             assert not any(word in repr(offer.payload) for word in PRIVATE)
-            assert [frame.event for frame in await heard(owner, 1)] == ["request_reserved"]
+            [asked] = await heard(owner, 1)
+            assert asked.event == "request_reserved"
+            assert "message" not in asked.payload
 
             customer_actor = commands.Actor("customer", str(cast.customer))
             await dispatcher.execute(commands.AskEveryone(request.id, customer_actor))
@@ -99,6 +101,21 @@ async def test_only_the_favourite_hears_of_a_reserved_request(
                 [taken] = await heard(listener, 1)
                 assert taken.event == "request_accepted"
                 assert "mechanic_id" not in taken.payload
+
+
+async def test_a_decline_is_not_made_personal(
+    feed: Feed, intakes: IntakeStore, dispatcher: Dispatcher, cast: Cast
+) -> None:
+    request = await book(dispatcher, intakes, cast.customer, cast.favorite)
+    start = await feed.place()
+    decline = commands.DeclineOffer(request.id, cast.favorite, mechanic_actor(cast.favorite))
+    await dispatcher.execute(decline)
+    told = {
+        who.role: [frame.payload.get("fallback_reason") async for frame in feed.replay(who, start)]
+        for who in (Principal(Role.CUSTOMER, cast.customer), mechanic(cast.others[0]))
+    }
+    assert told[Role.CUSTOMER] == ["mechanic_unavailable"] * 2
+    assert told[Role.MECHANIC] == ["declined"]
 
 
 async def test_a_suspended_mechanic_hears_nothing(

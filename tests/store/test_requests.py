@@ -1,6 +1,7 @@
-"""Session requests in PostgreSQL: what is written is what was decided, and races have one winner."""
+"""Session requests in PostgreSQL: what was decided is written, and races have one winner."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -9,6 +10,7 @@ import asyncpg
 import pytest
 
 from headstart.app.dispatcher import Dispatcher, Done
+from headstart.app.ports import Change
 from headstart.core import commands
 from headstart.core.evolve import evolve
 from headstart.core.refusals import Refusal
@@ -167,7 +169,7 @@ async def test_a_mechanic_suspended_in_the_instant_of_accepting_does_not_win(
     suspended = cast.others[0]
 
     class Interrupted(RequestStore):
-        async def write(self, changes):  # type: ignore[no-untyped-def]
+        async def write(self, changes: Sequence[Change]) -> frozenset[RequestId]:
             await PeopleStore(pool).set_mechanic_status(suspended, "suspended")
             return await super().write(changes)
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from headstart.app.ports import LoggedEvent
 from headstart.core import events as happened
-from headstart.core.audience import Notice
+from headstart.core.audience import ItsCustomer, Notice
+from headstart.core.request import FallbackReason
 
 Payload = dict[str, Any]
 
@@ -27,6 +28,15 @@ OFFER_FIELDS = (
     "created_at",
 )
 _OFFER_STATE_FIELDS = ("version", "status", "stage", "due_at", "priority")
+
+_PERSONAL_REASONS = frozenset(
+    {
+        FallbackReason.DECLINED,
+        FallbackReason.MECHANIC_BUSY,
+        FallbackReason.MECHANIC_OFFLINE,
+        FallbackReason.MECHANIC_UNAVAILABLE,
+    }
+)
 
 ASKED_BY_NAME = "A customer you helped before is requesting you specifically!"
 
@@ -52,7 +62,8 @@ def notice_payload(notice: Notice, logged: LoggedEvent) -> Payload:
         payload |= {name: logged.card[name] for name in OFFER_FIELDS}
     if notice.reason is not None:
         payload["reason"] = notice.reason
-    return payload | _told(logged.event)
+    told = _told(logged.event)
+    return payload | (for_customer(told) if isinstance(notice.to, ItsCustomer) else told)
 
 
 def _told(event: happened.Event) -> Payload:
@@ -88,7 +99,15 @@ def _told(event: happened.Event) -> Payload:
 def customer_view(row: Mapping[str, Any], now: datetime) -> Payload:
     """A request as its customer sees it."""
     view = {name: _plain(value) for name, value in row.items() if name != "customer_id"}
-    return view | {"server_now": now.isoformat()}
+    return for_customer(view) | {"server_now": now.isoformat()}
+
+
+def for_customer(payload: Mapping[str, Any]) -> Payload:
+    """Why a favourite could not be asked is theirs: customers hear that they are unavailable."""
+    told = {name: value for name, value in payload.items() if name != "message"}
+    if told.get("fallback_reason") in _PERSONAL_REASONS:
+        told["fallback_reason"] = FallbackReason.MECHANIC_UNAVAILABLE
+    return told
 
 
 def _plain(value: Any) -> Any:

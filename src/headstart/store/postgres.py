@@ -122,6 +122,7 @@ _UNAVAILABLE = (
     OSError,  # includes TimeoutError and refused connections
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the connection died in the middle of an exchange
     asyncpg.OperatorInterventionError,  # shutdown, crash, statement time-out
     asyncpg.InsufficientResourcesError,  # too many connections, disk full
     asyncpg.TransactionRollbackError,  # deadlock, serialisation

@@ -63,17 +63,35 @@ class BodyLimit:
         if not declared.isdecimal() or int(declared) > BODY_BYTES_MAX:
             await _too_large().response()(scope, receive, send)
             return
-        read = 0
+        await _Limited(receive, send).pass_on(self._app, scope)
 
-        async def receive_limited() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > BODY_BYTES_MAX:
-                raise _too_large()
-            return message
 
-        await self._app(scope, receive_limited, send)
+class _Limited:
+    """One request whose size was not declared, or falsely."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._read = 0
+
+    async def pass_on(self, app: ASGIApp, scope: Scope) -> None:
+        """Let the application answer, unless the body turns out to be too large."""
+        await app(scope, self._receive_limited, self._send_unless_too_large)
+        if self._is_too_large:
+            await _too_large().response()(scope, self._receive, self._send)
+
+    @property
+    def _is_too_large(self) -> bool:
+        return self._read > BODY_BYTES_MAX
+
+    async def _receive_limited(self) -> Message:
+        message = await self._receive()
+        self._read += len(message.get("body", b""))
+        return {"type": "http.disconnect"} if self._is_too_large else message
+
+    async def _send_unless_too_large(self, message: Message) -> None:
+        if not self._is_too_large:
+            await self._send(message)
 
 
 def _too_large() -> Problem:

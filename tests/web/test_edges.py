@@ -1,0 +1,250 @@
+"""Who may do what, what a bad request hears, and that nobody ever sees a stack trace."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import jwt
+import pytest
+
+from headstart.core.access import Principal, Role
+from headstart.core.refusals import Refusal
+from headstart.store.people import PeopleStore
+from headstart.web.problems import PROBLEM_TYPE, STATUS_OF_REFUSAL
+from tests.web.conftest import World
+
+COMMANDS = (
+    "acceptance",
+    "declination",
+    "broadcast",
+    "cancellation",
+    "release",
+    "arrival",
+    "completion",
+)
+
+
+def test_every_refusal_has_an_answer_and_a_sentence() -> None:
+    assert set(STATUS_OF_REFUSAL) == set(Refusal)
+    assert all(one.sentence for one in Refusal)
+
+
+async def test_nobody_gets_in_without_a_token(world: World) -> None:
+    document = (await world.client.get("/api/v1/openapi.json")).json()
+    assert document["openapi"].startswith("3.1")
+    for path, methods in document["paths"].items():
+        for method in methods:
+            filled = path.replace("{request_id}", str(uuid4())).replace(
+                "{mechanic_id}", str(uuid4())
+            )
+            answer = await world.client.request(method.upper(), filled.replace("{name}", "x"))
+            expected = 400 if path == "/webhooks/stripe" else 401
+            assert answer.status_code == expected, (method, path, answer.text)
+            assert answer.headers["content-type"] == PROBLEM_TYPE
+
+
+def bad_tokens(world: World) -> dict[str, str]:
+    """Tokens that are almost right."""
+    tokens = world.service.tokens
+    who = Principal(Role.CUSTOMER, world.cast.customer)
+    claims = jwt.decode(
+        tokens.mint(who, lifetime=timedelta(hours=1)),
+        options={"verify_signature": False},
+    )
+
+    def signed(**changes: Any) -> str:
+        changed = {key: value for key, value in (claims | changes).items() if value is not None}
+        return jwt.encode(changed, tokens.secret, algorithm="HS256")
+
+    return {
+        "none": jwt.encode(claims, None, algorithm="none"),  # type: ignore[arg-type]
+        "another secret": jwt.encode(claims, "x" * 40, algorithm="HS256"),
+        "another algorithm": jwt.encode(claims, tokens.secret, algorithm="HS512"),
+        "expired": tokens.mint(who, lifetime=timedelta(hours=-1)),
+        "no expiry": signed(exp=None),
+        "not yet": signed(nbf=claims["exp"]),
+        "another audience": signed(aud="other"),
+        "another issuer": signed(iss="headstart.example"),
+        "no subject": signed(sub=None),
+        "a subject that is no id": signed(sub="1 or 1=1"),
+        "no role": signed(role=None),
+        "an unknown role": signed(role="admin"),
+        "too long": signed(more="x" * 10_000),
+        "garbage": "a.b.c",
+    }
+
+
+async def test_an_almost_right_token_is_refused(world: World) -> None:
+    for name, token in bad_tokens(world).items():
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = await world.client.get("/api/v1/session-requests", headers=headers)
+        assert answer.status_code == 401, name
+    headers = {"Authorization": "Basic abc"}
+    answer = await world.client.get("/api/v1/session-requests", headers=headers)
+    assert answer.status_code == 401
+
+
+async def test_the_wrong_role_is_refused_and_nothing_changes(world: World) -> None:
+    request_id = await world.book()
+    everybody = {
+        "customer": world.customer,
+        "mechanic": world.mechanic(world.cast.others[0]),
+    }
+    wrong = [
+        ("customer", "acceptance"),
+        ("customer", "declination"),
+        ("customer", "release"),
+        ("customer", "arrival"),
+        ("customer", "completion"),
+        ("mechanic", "broadcast"),
+        ("mechanic", "cancellation"),
+    ]
+    for role, command in wrong:
+        answer = await world.order(request_id, command, everybody[role])
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    [request] = await world.requests()
+    assert (request["status"], request["version"]) == ("pending", 2)
+
+
+async def test_another_customers_request_does_not_exist(world: World) -> None:
+    request_id = await world.book()
+    stranger = world.headers(Role.CUSTOMER, uuid4())
+    read = await world.client.get(f"/api/v1/session-requests/{request_id}", headers=stranger)
+    unknown = await world.client.get(f"/api/v1/session-requests/{uuid4()}", headers=stranger)
+    assert (read.status_code, read.json()) == (unknown.status_code, unknown.json())
+    for command in ("broadcast", "cancellation"):
+        refused = await world.order(request_id, command, stranger)
+        assert (refused.status_code, refused.json()["code"]) == (404, "unknown_request")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_an_unknown_or_malformed_request_is_named(command: str, world: World) -> None:
+    headers = (
+        world.customer
+        if command in ("broadcast", "cancellation")
+        else world.mechanic(world.cast.favorite)
+    )
+    unknown = await world.order(str(uuid4()), command, headers)
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_request")
+    malformed = await world.order("not-an-id", command, headers)
+    assert (malformed.status_code, malformed.json()["code"]) == (422, "invalid")
+
+
+async def test_bad_json_a_big_body_and_a_bad_key_are_named(world: World) -> None:
+    headers = world.customer | {"Content-Type": "application/json"}
+    bad = await world.client.post("/api/v1/intakes", content=b"{", headers=headers)
+    assert (bad.status_code, bad.json()["code"]) == (400, "malformed_json")
+    big = await world.client.post("/api/v1/intakes", content=b"x" * 70_000, headers=headers)
+    assert (big.status_code, big.json()["code"]) == (413, "too_large")
+
+    async def chunks() -> Any:
+        for _ in range(70):
+            yield b"x" * 1_000
+
+    undeclared = await world.client.post("/api/v1/intakes", content=chunks(), headers=headers)
+    assert undeclared.status_code == 413
+    key = await world.submit(key="k" * 256)
+    assert key.status_code == 422
+
+
+async def test_a_page_of_another_site_cannot_act_for_somebody(world: World) -> None:
+    request_id = await world.book()
+    token = world.customer["Authorization"].removeprefix("Bearer ")
+    cookie = {"Cookie": f"headstart_session={token}"}
+    path = f"/api/v1/session-requests/{request_id}/cancellation"
+    for foreign in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        refused = await world.client.post(path, headers=cookie | foreign)
+        assert refused.status_code == 403, foreign
+    own = {"Origin": str(world.client.base_url).rstrip("/")}
+    assert (await world.client.post(path, headers=cookie | own)).status_code == 200
+
+
+async def test_every_answer_carries_the_security_headers(world: World) -> None:
+    for path in ("/", "/healthz", "/api/v1/offers", "/nowhere", "/api/v1/openapi.json"):
+        headers = (await world.client.get(path)).headers
+        assert "script-src 'self'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+
+
+async def test_a_thousand_accept_at_once_and_one_wins(world: World) -> None:
+    people = world.service.people
+    assert isinstance(people, PeopleStore)
+    crowd = [uuid4() for _ in range(300)]
+    for mechanic in crowd:
+        await people.add_mechanic(mechanic, "Somebody")  # type: ignore[arg-type]
+    request_id = await world.book()
+    limits = asyncio.Semaphore(100)
+
+    async def accept(mechanic: UUID) -> int:
+        async with limits:
+            answer = await world.order(request_id, "acceptance", world.mechanic(mechanic))
+            if answer.status_code == 409:
+                assert answer.json()["code"] == "already_matched"
+            return answer.status_code
+
+    statuses = await asyncio.gather(*(accept(mechanic) for mechanic in crowd))
+    assert sorted(set(statuses)) == [200, 409]
+    assert statuses.count(200) == 1
+
+
+async def test_the_database_going_away_is_a_503_and_coming_back_is_enough(world: World) -> None:
+    """All connections are cut, again and again, while people work."""
+    request_id = await world.book()
+    requests: Any = world.service.requests
+    cut = (
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and pid <> pg_backend_pid()"
+    )
+    async with requests._executor.acquire() as killer:
+        statuses = set()
+        for _ in range(10):
+            await killer.execute(cut)
+            answer = await world.client.get("/api/v1/session-requests", headers=world.customer)
+            statuses.add(answer.status_code)
+            if answer.status_code == 503:
+                assert answer.json()["code"] == "unavailable"
+                assert "retry-after" in answer.headers
+    assert statuses <= {200, 503}
+    accepted = None
+    for _ in range(20):
+        accepted = await world.order(request_id, "acceptance", world.mechanic(world.cast.favorite))
+        if accepted.status_code == 200:
+            break
+        assert accepted.status_code == 503
+    assert accepted is not None
+    assert accepted.status_code == 200
+
+
+async def test_a_mechanic_is_online_only_while_the_lease_lasts(world: World) -> None:
+    mechanic = world.cast.favorite
+    path = f"/api/v1/mechanics/{mechanic}/status"
+
+    async def online() -> dict[str, Any]:
+        answer: dict[str, Any] = (await world.client.get(path, headers=world.customer)).json()
+        return answer
+
+    assert await online() == {"is_online": False, "last_seen": None}
+    presence = {"on_duty": True}
+    put = await world.client.put(
+        "/api/v1/presence", json=presence, headers=world.mechanic(mechanic)
+    )
+    assert put.status_code == 200
+    assert (await online())["is_online"] is True
+    advanced = await world.client.post("/demo/clock", json={"seconds": 61})
+    assert advanced.status_code == 200
+    assert (await online())["is_online"] is False
+    unknown = await world.client.get(f"/api/v1/mechanics/{uuid4()}/status", headers=world.customer)
+    assert unknown.status_code == 404
+
+
+async def test_favourites_are_kept_read_and_forgotten(world: World) -> None:
+    path = f"/api/v1/favorites/{world.cast.others[0]}"
+    assert (await world.client.get(path, headers=world.customer)).status_code == 404
+    assert (await world.client.put(path, headers=world.customer)).json()["name"] == "Otto"
+    assert (await world.client.get(path, headers=world.customer)).status_code == 200
+    assert (await world.client.delete(path, headers=world.customer)).status_code == 204
+    assert (await world.client.get(path, headers=world.customer)).status_code == 404
+    nobody = await world.client.put(f"/api/v1/favorites/{uuid4()}", headers=world.customer)
+    assert nobody.status_code == 404
