@@ -29,6 +29,12 @@ class Deadlines:
         self._requests = requests
         self._woken = wakeups.subscribe()
         self._fruitless = 0
+        self._swept_at_s = time.monotonic()
+
+    @property
+    def silence_s(self) -> float:
+        """Seconds since the last complete sweep: more than a few mean that it is stuck."""
+        return time.monotonic() - self._swept_at_s
 
     async def run(self) -> None:
         """Until cancelled. An error is reported and the sweep goes on."""
@@ -47,6 +53,7 @@ class Deadlines:
         self._woken.clear()
         acted = await self._exhaust(self._dispatcher.enforce_due)
         acted += await self._exhaust(self._dispatcher.review_unfit)
+        self._swept_at_s = time.monotonic()
         DEADLINE_HEARTBEAT.set(time.time())
         next_due_s = await self._requests.next_due_s()
         if next_due_s is None:

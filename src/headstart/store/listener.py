@@ -45,8 +45,13 @@ class Listener:
                 await asyncio.sleep(RECONNECT_S)
 
     async def _serve(self) -> None:
-        connection = await asyncpg.connect(self._dsn, timeout=CONNECT_TIMEOUT_S)
+        connection = await asyncpg.connect(
+            self._dsn,
+            timeout=CONNECT_TIMEOUT_S,
+            server_settings={"application_name": "headstart listener"},
+        )
         try:
+            connection.add_termination_listener(lambda *_: self._to_tell.set())
             await connection.add_listener(CHANNEL, self._on_notification)
             self._wakeups.wake()  # whatever was said while nobody listened
             await self._self_test(connection)
@@ -64,6 +69,8 @@ class Listener:
             await self._self_test(connection)
             return
         self._to_tell.clear()
+        if connection.is_closed():
+            raise ConnectionError("the connection was cut")
         await connection.execute("select pg_notify($1, '')", CHANNEL)
 
     async def _self_test(self, connection: "Connection") -> None:
@@ -76,6 +83,10 @@ class Listener:
         except TimeoutError:
             log.warning("notifications_do_not_arrive", cure="set HEADSTART_LISTEN_URL")
 
-    def _on_notification(self, *_: object) -> None:
+    def _on_notification(
+        self, connection: "Connection | asyncpg.pool.PoolConnectionProxy", pid: int, *_: object
+    ) -> None:
+        """Our own words come back as well: they prove that notifications arrive, no more."""
         self._heard.set()
-        self._wakeups.wake()
+        if pid != connection.get_server_pid():
+            self._wakeups.wake()

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.types import ASGIApp
 
 from headstart import __version__
 from headstart.app.ports import Unavailable
@@ -18,11 +19,12 @@ from headstart.web.problems import install_problem_handlers
 from headstart.web.service import Service
 
 READY_PATIENCE_S = 2.0
+SWEEP_SILENCE_S_MAX = 10.0
 STATIC = Path(__file__).parent / "static"
 STRIPE_PAGE_ORIGIN = "https://checkout.stripe.com"
 
 
-def create_app(service: Service) -> FastAPI:
+def create_app(service: Service) -> ASGIApp:
     """The application on a service that is put together and whose loops run."""
     app = FastAPI(
         title="Headstart",
@@ -34,17 +36,15 @@ def create_app(service: Service) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service = service
-    install_problem_handlers(app)
-    payment_page = service.settings.stripe_api_base or STRIPE_PAGE_ORIGIN
-    app.add_middleware(BodyLimit)
-    app.add_middleware(SecurityHeaders, headers=security_headers(payment_page))
+    install_problem_handlers(app, pages.present)
     for router in (api.router, stream.router, webhook.router, pages.router):
         app.include_router(router)
     if service.settings.mode is not Mode.PRODUCTION:
         app.include_router(demo.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     _add_health(app, service)
-    return app
+    payment_page = service.settings.stripe_api_base or STRIPE_PAGE_ORIGIN
+    return SecurityHeaders(BodyLimit(app), security_headers(payment_page))
 
 
 def _add_health(app: FastAPI, service: Service) -> None:
@@ -58,9 +58,15 @@ def _add_health(app: FastAPI, service: Service) -> None:
             async with asyncio.timeout(READY_PATIENCE_S):
                 now = await service.requests.clock()
         except (Unavailable, TimeoutError):
-            body = {"ready": False, "database": "unreachable"}
+            body: dict[str, object] = {"ready": False, "database": "unreachable"}
             return JSONResponse(body, HTTPStatus.SERVICE_UNAVAILABLE)
-        return JSONResponse({"ready": True, "server_now": now.isoformat()})
+        silence_s = service.deadlines.silence_s
+        body = {
+            "ready": silence_s < SWEEP_SILENCE_S_MAX,
+            "server_now": now.isoformat(),
+            "deadlines_swept_s_ago": round(silence_s, 3),
+        }
+        return JSONResponse(body, 200 if body["ready"] else HTTPStatus.SERVICE_UNAVAILABLE)
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
