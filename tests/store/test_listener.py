@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from headstart.app.wakeups import Wakeups
-from headstart.store.listener import CHANNEL, Listener
+from headstart.store.listener import CHANNEL, NEWS, Listener
 
 if TYPE_CHECKING:
     from headstart.store.postgres import Pool
@@ -38,7 +38,6 @@ async def test_an_announcement_wakes_the_other_process_and_not_its_own_twice(
     database: str,
 ) -> None:
     async with listening(database) as (here, woken_here), listening(database) as (_, there):
-        await asyncio.sleep(0)
         woken_here.clear()
         here.announce()
         assert woken_here.is_set(), "at once, without the database"
@@ -58,7 +57,7 @@ async def test_a_listener_that_is_cut_off_comes_back_and_wakes_everybody(
                 " and application_name = 'headstart listener'"
             )
             await within(woken)
-            await pool.execute("select pg_notify($1, '')", CHANNEL)
+            await pool.execute("select pg_notify($1, $2)", CHANNEL, NEWS)
             await within(woken)
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from headstart.store.postgres import Connection
 
 CHANNEL = "headstart"
+NEWS = "news"
+SELF_TEST = "self-test"
 SELF_TEST_S = 30.0  # silence is the failure, so it is tested for
 SELF_TEST_PATIENCE_S = 5.0
 RECONNECT_S = 0.5
@@ -71,12 +73,12 @@ class Listener:
         self._to_tell.clear()
         if connection.is_closed():
             raise ConnectionError("the connection was cut")
-        await connection.execute("select pg_notify($1, '')", CHANNEL)
+        await connection.execute("select pg_notify($1, $2)", CHANNEL, NEWS)
 
     async def _self_test(self, connection: "Connection") -> None:
         """A pooler swallows notifications without an error: say so, once per test."""
         self._heard.clear()
-        await connection.execute("select pg_notify($1, '')", CHANNEL)
+        await connection.execute("select pg_notify($1, $2)", CHANNEL, SELF_TEST)
         try:
             async with asyncio.timeout(SELF_TEST_PATIENCE_S):
                 await self._heard.wait()
@@ -84,9 +86,14 @@ class Listener:
             log.warning("notifications_do_not_arrive", cure="set HEADSTART_LISTEN_URL")
 
     def _on_notification(
-        self, connection: "Connection | asyncpg.pool.PoolConnectionProxy", pid: int, *_: object
+        self,
+        connection: "Connection | asyncpg.pool.PoolConnectionProxy",
+        pid: int,
+        _: str,
+        payload: object,
     ) -> None:
         """Our own words come back as well: they prove that notifications arrive, no more."""
-        self._heard.set()
-        if pid != connection.get_server_pid():
+        if pid == connection.get_server_pid():
+            self._heard.set()
+        elif payload == NEWS:
             self._wakeups.wake()
