@@ -1,0 +1,124 @@
+"""The command line: what works, and that what does not is one clear line and exit code 1."""
+
+import sys
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from headstart import __main__ as command_line
+from headstart.core.access import Principal, Role
+from headstart.settings import Settings
+from headstart.wiring import tokens
+
+SECRET = "a secret of more than thirty-two characters"
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
+SANDBOX = {
+    "STRIPE_SECRET_KEY": "sk_test_x",
+    "STRIPE_WEBHOOK_SECRET": "whsec_x",
+    "HEADSTART_STRIPE_API_BASE": "http://127.0.0.1:1",
+}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """Nothing configured but a secret; no patience with a database that is not there."""
+    for field in Settings.model_fields.values():
+        monkeypatch.delenv(str(field.alias), raising=False)
+    monkeypatch.setenv("HEADSTART_JWT_SECRET", SECRET)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("headstart.wiring.START_PATIENCE_S", 0.0)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> "Run":
+    """Run a command as a person would."""
+    return Run(monkeypatch, capsys)
+
+
+class Run:
+    """Exit code and what was printed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def __call__(self, *words: str, **environment: str) -> tuple[int, str, str]:
+        """``headstart words``, with some more environment."""
+        for name, value in environment.items():
+            self._monkeypatch.setenv(name, value)
+        self._monkeypatch.setattr(sys, "argv", ["headstart", *words])
+        with pytest.raises(SystemExit) as ended:
+            command_line.main()
+        printed = self._capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"PRIORITY_WINDOW_MINUTES": "soon"}, "PRIORITY_WINDOW_MINUTES"),
+        ({"PRIORITY_WINDOW_MINUTES": "0"}, "PRIORITY_WINDOW_MINUTES"),
+        ({"PRIORITY_WINDOW_MINUTES": "26"}, "to ask everybody"),
+        ({"ENABLE_FAVORITES_PRIORITY": "perhaps"}, "ENABLE_FAVORITES_PRIORITY"),
+        ({"HEADSTART_OFFLINE_POLICY": "pray"}, "HEADSTART_OFFLINE_POLICY"),
+        ({"HEADSTART_JWT_SECRET": "short"}, "32 characters"),
+        ({"HEADSTART_MODE": "demo", "HEADSTART_HOST": "0.0.0.0"}, "loopback only"),
+        ({"DATABASE_URL": NOWHERE}, "the database cannot be reached"),
+        ({"DATABASE_URL": NOWHERE, **SANDBOX, "STRIPE_SECRET_KEY": "sk_live_x"}, "live"),
+        ({"DATABASE_URL": NOWHERE, **SANDBOX, "STRIPE_WEBHOOK_SECRET": "x"}, "whsec_"),
+        ({"DATABASE_URL": NOWHERE, **SANDBOX, "STRIPE_WEBHOOK_SECRET": ""}, "whsec_"),
+    ],
+)
+def test_what_stops_a_start_is_said_in_one_line(
+    environment: dict[str, str], says: str, run: Run
+) -> None:
+    code, out, err = run("serve", **environment)
+    assert code == 1
+    assert says in err
+    assert err.startswith("headstart: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in out + err
+
+
+def test_production_needs_a_secret(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HEADSTART_JWT_SECRET")
+    code, _, err = run("token", "--role", "mechanic", "--id", str(uuid4()))
+    assert (code, err) == (1, "headstart: HEADSTART_JWT_SECRET must be set\n")
+
+
+def test_a_token_is_minted_from_the_configured_secret(run: Run) -> None:
+    mechanic = uuid4()
+    code, out, _ = run("token", "--role", "mechanic", "--id", str(mechanic))
+    assert code == 0
+    assert tokens(Settings()).read(out.strip()) == Principal(Role.MECHANIC, mechanic)
+
+
+@pytest.mark.parametrize(
+    "words", [("token", "--role", "king", "--id", "x"), ("fly",), ("explain", "not-an-id")]
+)
+def test_a_wrong_word_is_named_with_exit_code_2(words: tuple[str, ...], run: Run) -> None:
+    code, _, err = run(*words)
+    assert code == 2
+    assert "Traceback" not in err
+
+
+def test_the_flag_is_switched_with_its_history(run: Run, database: str) -> None:
+    code, out, _ = run("flags", "list", DATABASE_URL=database)
+    assert (code, out) == (0, "ENABLE_FAVORITES_PRIORITY is off for 100 % of customers\n")
+    code, out, _ = run("flags", "set", "on", "--rollout", "25")
+    assert code == 0
+    assert "is on for 25 % of customers" in out
+    assert "operator:command-line: off 100 % → on 25 %" in out
+    assert run("flags", "set", "maybe")[0] == 1
+    assert run("flags", "set", "on", "--name", "OTHER")[0] == 1
+
+
+def test_explaining_what_does_not_exist_says_so(run: Run, database: str) -> None:
+    code, _, err = run("explain", str(uuid4()), DATABASE_URL=database)
+    assert code == 1
+    assert "there is no session request" in err
+
+
+def test_migrating_twice_is_harmless(run: Run, database: str) -> None:
+    assert run("migrate", DATABASE_URL=database) == (0, "the database is up to date\n", "")
