@@ -115,6 +115,12 @@ def test_somebody_passed_over_has_had_no_turn_and_is_told_of_the_broadcast() -> 
     )
 
 
+def test_somebody_passed_over_is_not_gone_back_to() -> None:
+    story = NOTHING_YET.where(PREFERRED, busy=True).when(request_session(PREFERRED, RIVAL))
+    story = story.where(PREFERRED).after(10).when(deadline())
+    story.then(ended(RIVAL, NO_RESPONSE), opened(NO_RESPONSE, untold=[RIVAL]))
+
+
 def test_a_window_that_would_leave_no_time_to_broadcast_is_not_begun() -> None:
     story = given(requested(PREFERRED, RIVAL, window=25), reserved(PREFERRED, window=25))
     story.after(25).when(deadline()).then(

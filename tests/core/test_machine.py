@@ -3,6 +3,7 @@
 It knows who may win from a model of its own, ``may_win``, which shares no line with ``decide``.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -44,6 +45,10 @@ PRIORITY_EVENTS = (
     happened.ReservationEnded,
 )
 ENDINGS = (happened.SessionCompleted, happened.RequestCancelled, happened.RequestUnfilled)
+STEPPING_IN = [
+    *(cast.ask_everyone(), cast.ask_everyone(cast.THE_OPERATOR)),
+    *(cast.cancel(), cast.complete(None)),
+]
 ONLY_AT_THE_DEADLINE = {FallbackReason.NO_RESPONSE}
 DEADLINES_MAX = 8  # three windows, a join and the broadcasts between them need fewer
 
@@ -84,7 +89,7 @@ class Marketplace(RuleBasedStateMachine):
         count=st.sampled_from([2, 3, 1, 2, 3, 1, 0]),
         routing_type=st.sampled_from([RoutingType.PRIORITY_BROADCAST] * 7 + [*RoutingType]),
         flag_off=hardly_ever,
-        offline=st.sampled_from(OfflinePolicy),
+        offline=st.sampled_from([OfflinePolicy.SHORTEN, *OfflinePolicy]),
         join_limit=st.sampled_from([None, minutes(cast.JOIN_LIMIT)]),
         window=st.sampled_from([1, 10, 20]),
         blind=hardly_ever,
@@ -112,26 +117,9 @@ class Marketplace(RuleBasedStateMachine):
             blind=blind,
         )
 
-    @rule(mechanic=mechanics, now=circumstances, noticed=st.booleans())
-    def circumstances_change(
-        self, mechanic: MechanicId, now: dict[str, bool], noticed: bool
-    ) -> None:
+    @rule(mechanic=mechanics, now=circumstances)
+    def accept(self, mechanic: MechanicId, now: dict[str, bool]) -> None:
         self.story = self.story.where(mechanic, **now)
-        if noticed:
-            self.order(cast.review())
-
-    @rule(length=st.sampled_from([0.5, 1, 2, 5, 10, 25]))
-    def time_passes(self, length: float) -> None:
-        self.story = replace(self.story, now=self.story.now + minutes(length))
-
-    @rule()
-    def it_is_exactly_due(self) -> None:
-        due_at = self.story.known.due_at
-        if due_at is not None:
-            self.story = replace(self.story, now=max(due_at, self.story.now))
-
-    @rule(mechanic=mechanics)
-    def accept(self, mechanic: MechanicId) -> None:
         wins = self.may_win(mechanic) or (self.taken_by == mechanic and not self.over)
         self.order(cast.accept(mechanic))
         assert wins == (self.taken_by == mechanic and not self.over)
@@ -139,48 +127,46 @@ class Marketplace(RuleBasedStateMachine):
     @rule(mechanic=mechanics)
     def decline(self, mechanic: MechanicId) -> None:
         heard = self.held_for in (None, mechanic) and self.taken_by is None and not self.over
+        before = self.story.log
         self.order(cast.decline(mechanic))
+        assert heard or self.story.log == before
         if heard:
             self.said_no.add(mechanic)
 
-    @rule(mechanic=mechanics)
-    def release(self, mechanic: MechanicId) -> None:
-        self.order(cast.release(mechanic))
+    @rule(mechanic=mechanics, order=st.sampled_from([cast.release, cast.join, cast.complete]))
+    def the_match_goes_on(
+        self, mechanic: MechanicId, order: Callable[[MechanicId], commands.Command]
+    ) -> None:
+        self.order(order(mechanic))
 
-    @rule(mechanic=mechanics)
-    def join(self, mechanic: MechanicId) -> None:
-        self.order(cast.join(mechanic))
-
-    @rule(mechanic=st.sampled_from([None, *MECHANICS]), wanted=hardly_ever)
-    def complete(self, mechanic: MechanicId | None, wanted: bool) -> None:
+    @rule(order=st.sampled_from(STEPPING_IN), wanted=seldom)
+    def somebody_steps_in(self, order: commands.Command, wanted: bool) -> None:
         if wanted:
-            self.order(cast.complete(mechanic))
+            self.order(order)
 
-    @rule(actor=st.sampled_from([cast.THE_CUSTOMER, cast.THE_OPERATOR]), wanted=seldom)
-    def ask_everyone(self, actor: commands.Actor, wanted: bool) -> None:
-        if wanted:
-            self.order(cast.ask_everyone(actor))
+    @rule(mechanic=mechanics, now=circumstances, blind=seldom)
+    def circumstances_change(self, mechanic: MechanicId, now: dict[str, bool], blind: bool) -> None:
+        self.story = self.story.where(mechanic, **now)
+        self.order(cast.review(), blind=blind)
 
-    @rule(wanted=hardly_ever)
-    def cancel(self, wanted: bool) -> None:
-        if wanted:
-            self.order(cast.cancel())
-
-    @rule(blind=seldom)
-    def enforce_the_deadline(self, blind: bool) -> None:
+    @rule(length=st.sampled_from([0.5, 1, 2, 5, 10, 25]), blind=seldom)
+    def time_passes(self, length: float, blind: bool) -> None:
+        self.story = replace(self.story, now=self.story.now + minutes(length))
         self.order(cast.deadline(), blind=blind)
 
-    @rule(blind=seldom)
-    def review(self, blind: bool) -> None:
-        self.order(cast.review(), blind=blind)
+    @rule(early=st.sampled_from([0, 0.01, 0]), blind=seldom)
+    def it_is_due(self, early: float, blind: bool) -> None:
+        due_at = self.story.known.due_at
+        if due_at is not None:
+            self.story = replace(self.story, now=max(due_at - minutes(early), self.story.now))
+        self.order(cast.deadline(), blind=blind)
 
     def teardown(self) -> None:
         """Nobody acts any more: deadlines alone must bring the request to its end."""
         for _ in range(DEADLINES_MAX):
             if self.story.request is None or self.story.request.due_at is None:
                 return
-            self.it_is_exactly_due()
-            self.enforce_the_deadline(blind=False)
+            self.it_is_due(early=0, blind=False)
         raise AssertionError(f"still waiting: {self.story.request}")
 
     # What is watched ------------------------------------------------------------------------

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "settings": {"core"},
     "telemetry": set[str](),
 }
-KNOW_EVERYONE = {"wiring", "__main__", "lab"}  # and nobody knows them
+KNOW_EVERYONE = {"wiring", "serving", "demonstration", "__main__", "lab"}  # nobody knows them
 MEASURED = {"telemetry"}  # anybody but the core may count things
 
 BELONGS_TO = {"asyncpg": {"store"}, "stripe": {"payments"}, "jwt": {"identity"}}
