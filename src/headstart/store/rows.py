@@ -33,12 +33,13 @@ _POLICY = TypeAdapter(Policy)
 _FACTS = TypeAdapter(dict[MechanicId, MechanicFacts])
 
 
-def _kind(event_type: type[happened.Event]) -> str:
+def event_kind(event_type: type[happened.Event]) -> str:
+    """How the log calls this type of event."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", event_type.__name__).lower()
 
 
 EVENT_TYPES: Mapping[str, type[happened.Event]] = {
-    _kind(event_type): event_type for event_type in get_args(happened.Event)
+    event_kind(event_type): event_type for event_type in get_args(happened.Event)
 }
 
 
@@ -52,6 +53,11 @@ def event_from(kind: str, payload: Any) -> happened.Event:
     return _ADAPTERS[EVENT_TYPES[kind]].validate_python(payload)
 
 
+def event_payload(event: happened.Event) -> Any:
+    """What the log holds of an event, as JSON values."""
+    return _ADAPTERS[type(event)].dump_python(event, mode="json")
+
+
 def event_rows(change: Change) -> list[dict[str, Any]]:
     """The rows of the log for one change; the first carries the command key."""
     first_version = change.request.version - len(change.events) + 1
@@ -59,11 +65,11 @@ def event_rows(change: Change) -> list[dict[str, Any]]:
         {
             "request_id": str(change.request.id),
             "version": first_version + offset,
-            "kind": _kind(type(event)),
+            "kind": event_kind(type(event)),
             "at": change.at.isoformat(),
             "actor": str(change.actor),
             "round": change.request.round,
-            "payload": _ADAPTERS[type(event)].dump_python(event, mode="json"),
+            "payload": event_payload(event),
             "command_key": change.command_key if offset == 0 else None,
         }
         for offset, event in enumerate(change.events)
