@@ -6,6 +6,7 @@ from types import FrameType
 
 import uvicorn
 
+from headstart.app.feed import Feed
 from headstart.settings import Settings
 from headstart.web.app import create_app
 from headstart.web.service import Service
@@ -18,21 +19,21 @@ CONNECTIONS_MAX = 20_000
 class _Server(uvicorn.Server):
     """Ends open streams at once when it is asked to stop."""
 
-    def __init__(self, config: uvicorn.Config, closing: asyncio.Event) -> None:
+    def __init__(self, config: uvicorn.Config, feed: Feed) -> None:
         super().__init__(config)
-        self._closing = closing
+        self._feed = feed
         self._loop = asyncio.get_running_loop()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called in the middle of anything, hence by way of the loop."""
-        self._loop.call_soon_threadsafe(self._closing.set)
+        self._loop.call_soon_threadsafe(self._feed.end_streams)
         super().handle_exit(sig, frame)
 
 
 async def serve_web(settings: Settings, dsn: str) -> None:
     """Serve until SIGINT or SIGTERM."""
     async with service(settings, dsn) as assembled, loops(assembled, dsn, feed=True):
-        await _Server(_config(assembled), assembled.closing).serve()
+        await _Server(_config(assembled), assembled.feed).serve()
 
 
 def _config(assembled: Service) -> uvicorn.Config:

@@ -150,7 +150,7 @@ async def world_on(database: str, **changes: Any) -> AsyncIterator[World]:
         people = assembled.people
         assert isinstance(people, PeopleStore)
         yield World(assembled, await store_cast(people), client, till_client)
-        assembled.closing.set()
+        assembled.feed.end_streams()
 
 
 @pytest.fixture

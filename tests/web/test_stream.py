@@ -100,5 +100,5 @@ async def test_a_bad_cursor_is_named(cursor: str, world: World) -> None:
 async def test_the_stream_ends_when_the_server_is_asked_to_stop(world: World) -> None:
     async with listening(world, world.customer) as stream:
         await until(stream, "ready")
-        world.service.closing.set()
+        world.service.feed.end_streams()
         assert [message async for message in stream] == []

@@ -55,26 +55,34 @@ class Subscription:
     """One open stream of one person."""
 
     who: Principal
-    queue: asyncio.Queue[Frame] = field(
-        default_factory=lambda: asyncio.Queue(maxsize=QUEUE_FRAMES_MAX)
+    queue: asyncio.Queue[Frame | None] = field(
+        default_factory=lambda: asyncio.Queue(maxsize=QUEUE_FRAMES_MAX + 1)  # one for the end
     )
-    overflowed: asyncio.Event = field(default_factory=asyncio.Event)
+    overflowed: bool = False
 
-    async def next(self) -> Frame:
-        """Wait for the next frame; TooSlow once some were dropped and the queue is empty."""
-        if self.overflowed.is_set() and self.queue.empty():
+    async def next(self) -> Frame | None:
+        """Wait for the next frame; None at the end of the stream.
+
+        TooSlow once frames were dropped and everything before them was read.
+        """
+        if self.overflowed and self.queue.empty():
             raise TooSlow
         return await self.queue.get()
 
     def offer(self, frame: Frame) -> None:
         """Never blocks: one slow reader must not delay anybody else."""
-        if self.overflowed.is_set():
+        if self.overflowed:
             return
-        try:
+        if self.queue.qsize() < QUEUE_FRAMES_MAX:
             self.queue.put_nowait(frame)
-        except asyncio.QueueFull:
-            self.overflowed.set()
+        else:
+            self.overflowed = True
             STREAMS_CUT.inc()
+
+    def end(self) -> None:
+        """No more frames will come."""
+        if not self.queue.full():
+            self.queue.put_nowait(None)
 
 
 class Feed:
@@ -85,6 +93,7 @@ class Feed:
         self._woken = wakeups.subscribe()
         self._cursor = Cursor()
         self._subscriptions: dict[Principal, set[Subscription]] = defaultdict(set)
+        self._ended = False
         self.started = asyncio.Event()
 
     async def run(self) -> None:
@@ -107,6 +116,8 @@ class Feed:
     def subscribe(self, who: Principal) -> Iterator[Subscription]:
         """Frames for this person from now on."""
         subscription = Subscription(who)
+        if self._ended:
+            subscription.end()
         self._subscriptions[who].add(subscription)
         STREAMS.inc()
         try:
@@ -116,6 +127,13 @@ class Feed:
             self._subscriptions[who].discard(subscription)
             if not self._subscriptions[who]:
                 del self._subscriptions[who]
+
+    def end_streams(self) -> None:
+        """The process is about to stop: let everybody go and connect elsewhere."""
+        self._ended = True
+        for subscriptions in self._subscriptions.values():
+            for subscription in subscriptions:
+                subscription.end()
 
     def streams_of(self, who: Principal) -> int:
         """How many streams this person has open."""

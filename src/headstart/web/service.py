@@ -1,7 +1,6 @@
 """Everything a web application or a command needs, put together by ``wiring``."""
 
-import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from headstart.app.deadlines import Deadlines
 from headstart.app.dispatcher import Dispatcher
@@ -16,7 +15,7 @@ from headstart.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """``closing`` is set when the server is asked to stop, so that streams end at once."""
+    """Built once for a process."""
 
     settings: Settings
     requests: Requests
@@ -31,4 +30,3 @@ class Service:
     feed: Feed
     tokens: Tokens
     webhook_secrets: tuple[str, ...]
-    closing: asyncio.Event = field(default_factory=asyncio.Event)

@@ -70,7 +70,7 @@ async def _messages(
                     sent = max(sent, frame.cursor)
                     yield _frame_message(frame)
             yield _message("ready", {}, max(sent, resume_after or sent))
-            async for message in _live(service, subscription, sent):
+            async for message in _live(subscription, sent):
                 yield message
         except (TooSlow, ReplayTooLong):
             yield _message("resync", {}, await service.feed.place())
@@ -78,21 +78,19 @@ async def _messages(
             return  # the client reconnects, and resumes where it was
 
 
-async def _live(service: Service, subscription: Subscription, sent: Cursor) -> AsyncIterator[str]:
-    closing = asyncio.create_task(service.closing.wait())
-    try:
-        while not closing.done():
-            arriving = asyncio.create_task(subscription.next())
-            await asyncio.wait(
-                {arriving, closing}, timeout=HEARTBEAT_S, return_when=asyncio.FIRST_COMPLETED
-            )
-            if not arriving.done():
-                arriving.cancel()
-                yield ": still here\n\n"
-            elif (frame := arriving.result()).cursor > sent:
-                yield _frame_message(frame)
-    finally:
-        closing.cancel()
+async def _live(subscription: Subscription, sent: Cursor) -> AsyncIterator[str]:
+    """Everything after ``sent``; a comment now and then, so that a dead reader is noticed."""
+    while True:
+        try:
+            async with asyncio.timeout(HEARTBEAT_S):
+                frame = await subscription.next()
+        except TimeoutError:
+            yield ": still here\n\n"
+            continue
+        if frame is None:
+            return
+        if frame.cursor > sent:
+            yield _frame_message(frame)
 
 
 async def _snapshot(service: Service, who: Principal) -> Payload:
