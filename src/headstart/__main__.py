@@ -107,11 +107,14 @@ def verify(
     report: Annotated[
         Path | None, typer.Option(help="Write the verification report here, as Markdown.")
     ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this scenario, 1 to 10; may be repeated.")
+    ] = None,
 ) -> None:
     """Run the plan's five scenarios through real HTTP; exit code 1 if a check fails."""
     from headstart.lab import verify as verifying  # brings the whole test stage with it
 
-    sys.exit(0 if verifying.run(report) else 1)
+    sys.exit(0 if verifying.run(report, only or ()) else 1)
 
 
 @app.command()
