@@ -5,7 +5,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 from uuid import UUID
 
 import typer
@@ -19,10 +19,14 @@ from headstart.lab import explain as explaining
 from headstart.serving import serve_web, serve_worker
 from headstart.settings import Settings
 from headstart.store.embedded import EmbeddedError
-from headstart.store.migrate import MigrationError
+from headstart.store.intakes import IntakeStore
+from headstart.store.log import EventLogStore
+from headstart.store.migrate import MigrationError, wait_for_server
 from headstart.store.migrate import migrate as apply_migrations
-from headstart.web.service import Service
-from headstart.wiring import database, database_of_service, service, tokens
+from headstart.wiring import START_PATIENCE_S, database, database_of_service, records, tokens
+
+if TYPE_CHECKING:
+    from headstart.store.postgres import Pool
 
 ACTOR = "operator:command-line"
 HISTORY_MAX = 50
@@ -60,7 +64,8 @@ def _fail(message: str) -> None:
 def _setting_error(error: dict[str, object]) -> str:
     place = error.get("loc")
     name = ".".join(map(str, place)) if isinstance(place, tuple) else ""
-    return f"{name}: {error['msg']}" if name else str(error["msg"])
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name}: {message}" if name else message
 
 
 @app.command()
@@ -84,6 +89,7 @@ def migrate() -> None:
     """Bring the database up to this program. Safe to repeat, and to run from many places."""
     settings = _settings()
     with database_of_service(settings) as dsn:
+        asyncio.run(wait_for_server(dsn, patience_s=START_PATIENCE_S))
         applied = asyncio.run(apply_migrations(dsn))
     for migration in applied:
         typer.echo(f"applied {migration.version:04d} {migration.name}")
@@ -120,7 +126,7 @@ def verify(
 @app.command()
 def explain(request_id: Annotated[UUID, typer.Argument(help="A session request.")]) -> None:
     """Tell the story of one request."""
-    typer.echo(_with_service(lambda assembled: explaining.story(assembled.views, request_id)))
+    typer.echo(_with_records(lambda pool: explaining.story(EventLogStore(pool), request_id)))
 
 
 @app.command()
@@ -137,7 +143,7 @@ def token(
 @flags.command("list")
 def list_flags() -> None:
     """Show the flag and its history."""
-    typer.echo(_with_service(_flag_lines))
+    typer.echo(_with_records(_flag_lines))
 
 
 @flags.command("set")
@@ -156,18 +162,19 @@ def set_flag(
     if state not in ("on", "off"):
         raise ValueError(f"a flag is on or off, not {state}")
 
-    async def change(assembled: Service) -> str:
-        await assembled.switchboard.set_flag(
+    async def change(pool: "Pool") -> str:
+        await IntakeStore(pool).set_flag(
             name, enabled=state == "on", rollout_percentage=rollout, actor=ACTOR
         )
-        return await _flag_lines(assembled)
+        return await _flag_lines(pool)
 
-    typer.echo(_with_service(change))
+    typer.echo(_with_records(change))
 
 
-async def _flag_lines(assembled: Service) -> str:
-    flag = await assembled.switchboard.flag(FAVORITES_PRIORITY)
-    changes = await assembled.switchboard.flag_changes(FAVORITES_PRIORITY, HISTORY_MAX)
+async def _flag_lines(pool: "Pool") -> str:
+    switchboard = IntakeStore(pool)
+    flag = await switchboard.flag(FAVORITES_PRIORITY)
+    changes = await switchboard.flag_changes(FAVORITES_PRIORITY, HISTORY_MAX)
     now = f"{flag.name} is {_on(flag.enabled)} for {flag.rollout_percentage} % of customers"
     history = [
         f"  {change['at']:%Y-%m-%d %H:%M:%S} UTC  {change['actor']}:"
@@ -188,12 +195,12 @@ def _settings() -> Settings:
     return settings
 
 
-def _with_service(act: Callable[[Service], Awaitable[Result]]) -> Result:
-    """Do something with the service beside one that may be running."""
+def _with_records(act: "Callable[[Pool], Awaitable[Result]]") -> Result:
+    """Do something with the database, beside a service that may be running."""
 
     async def run(settings: Settings, dsn: str) -> Result:
-        async with service(settings, dsn) as assembled:
-            return await act(assembled)
+        async with records(settings, dsn) as pool:
+            return await act(pool)
 
     settings = _settings()
     with database_of_service(settings) as dsn:

@@ -5,6 +5,7 @@ import signal
 from types import FrameType
 
 import uvicorn
+from prometheus_client import start_http_server
 
 from headstart.app.feed import Feed
 from headstart.settings import Settings
@@ -59,4 +60,6 @@ async def serve_worker(settings: Settings, dsn: str) -> None:
     for sig in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(sig, stopped.set)
     async with service(settings, dsn) as assembled, loops(assembled, dsn, feed=False):
+        if settings.metrics_port is not None:
+            start_http_server(settings.metrics_port, settings.host)
         await stopped.wait()

@@ -123,6 +123,13 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", alias="HEADSTART_HOST", description="Listen here.")
     port: int = Field(default=8000, alias="HEADSTART_PORT", ge=0, le=65535, description="And here.")
+    metrics_port: int | None = Field(
+        default=None,
+        alias="HEADSTART_METRICS_PORT",
+        ge=1,
+        le=65535,
+        description="Where a worker shows `/metrics`. Web servers show them on their own port.",
+    )
     public_url: str | None = Field(
         default=None,
         alias="HEADSTART_PUBLIC_URL",

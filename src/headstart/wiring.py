@@ -17,6 +17,7 @@ from headstart.app.fulfilment import Fulfilment
 from headstart.app.intake import Addresses, IntakeDesk
 from headstart.app.terms import Terms
 from headstart.app.wakeups import Wakeups
+from headstart.core.policy import PolicyError, require_room_to_broadcast
 from headstart.identity.tokens import Tokens
 from headstart.payments.gateway import (
     StripeConfiguration,
@@ -73,28 +74,45 @@ def database_of_service(settings: Settings) -> Iterator[str]:
 
 
 @asynccontextmanager
+async def records(settings: Settings, dsn: str) -> AsyncIterator["Pool"]:
+    """Connections to the database, migrated and checked against this program."""
+    await wait_for_server(dsn, patience_s=START_PATIENCE_S)
+    await migrate(dsn)
+    async with connected(
+        dsn,
+        connections_max=settings.database_connections,
+        prepared_statements=settings.prepared_statements,
+    ) as pool:
+        await check_statements(pool)
+        await IntakeStore(pool).introduce_flag(
+            FAVORITES_PRIORITY, enabled=settings.enable_favorites_priority
+        )
+        yield pool
+
+
+@asynccontextmanager
 async def service(settings: Settings, dsn: str) -> AsyncIterator[Service]:
     """The service on a migrated database, without its loops."""
     payment = payment_configuration(settings)
-    await wait_for_server(dsn, patience_s=START_PATIENCE_S)
-    await migrate(dsn)
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(
-            connected(
-                dsn,
-                connections_max=settings.database_connections,
-                prepared_statements=settings.prepared_statements,
-            )
-        )
-        await check_statements(pool)
+        pool = await stack.enter_async_context(records(settings, dsn))
+        await _require_plans_that_fit(IntakeStore(pool), settings)
         gateway = None
         if payment:
             gateway = StripeGateway(secret_key=payment.secret_key, api_base=payment.api_base)
             stack.push_async_callback(gateway.close)
-        await IntakeStore(pool).introduce_flag(
-            FAVORITES_PRIORITY, enabled=settings.enable_favorites_priority
-        )
         yield _assemble(settings, pool, gateway, payment)
+
+
+async def _require_plans_that_fit(intakes: IntakeStore, settings: Settings) -> None:
+    """PolicyError for a plan whose own window leaves no time to ask everybody."""
+    policy = settings.policy(priority_enabled=True)
+    for plan in await intakes.plans():
+        if plan.priority_window is not None:
+            try:
+                require_room_to_broadcast(policy, plan.priority_window)
+            except PolicyError as error:
+                raise PolicyError(f"plan {plan.code}: {error}") from error
 
 
 def payment_configuration(settings: Settings) -> StripeConfiguration | None:

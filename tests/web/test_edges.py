@@ -248,3 +248,39 @@ async def test_favourites_are_kept_read_and_forgotten(world: World) -> None:
     assert (await world.client.get(path, headers=world.customer)).status_code == 404
     nobody = await world.client.put(f"/api/v1/favorites/{uuid4()}", headers=world.customer)
     assert nobody.status_code == 404
+
+
+async def test_an_operator_suspends_a_favourite_and_the_window_ends_at_once(world: World) -> None:
+    request_id = await world.book(preferred_mechanic_id=str(world.cast.favorite))
+    path = f"/api/v1/mechanics/{world.cast.favorite}"
+    body = {"name": "Fay", "status": "suspended"}
+    refused = await world.client.put(path, json=body, headers=world.customer)
+    assert refused.status_code == 403
+    assert (await world.client.put(path, json=body, headers=world.operator)).status_code == 200
+    async with asyncio.timeout(10):
+        while (await world.requests())[0]["stage"] != "open":  # noqa: ASYNC110 - a row
+            await asyncio.sleep(0.01)
+    [request] = await world.requests()
+    assert (request["session_id"], request["fallback_reason"]) == (
+        request_id,
+        "mechanic_unavailable",
+    )
+
+
+async def test_an_operator_makes_people_known(world: World) -> None:
+    customer, mechanic = uuid4(), uuid4()
+    known = {"first_name": "Nia", "last_name": "N", "email": "", "phone": ""}
+    put = await world.client.put(
+        f"/api/v1/customers/{customer}", json=known, headers=world.operator
+    )
+    assert put.status_code == 200
+    body = {"name": "Noor", "status": "approved"}
+    put = await world.client.put(f"/api/v1/mechanics/{mechanic}", json=body, headers=world.operator)
+    assert put.status_code == 200
+    headers = world.headers(Role.CUSTOMER, customer)
+    liked = await world.client.put(f"/api/v1/favorites/{mechanic}", headers=headers)
+    assert liked.json()["name"] == "Noor"
+    wrong = await world.client.put(
+        f"/api/v1/mechanics/{mechanic}", json=body | {"status": "king"}, headers=world.operator
+    )
+    assert wrong.status_code == 422

@@ -167,7 +167,9 @@ class IntakeDesk:
         try:
             require_room_to_broadcast(self._terms.base_policy, *windows)
         except PolicyError as error:
-            raise BadIntake("preferred_mechanic_id", f"Too many favourites: {error}.") from error
+            if len(windows) > 1:  # one alone that does not fit is not the customer's mistake
+                message = f"Too many favourites: {error}."
+                raise BadIntake("preferred_mechanic_id", message) from error
         return plan
 
     async def _checkout_url(self, intake: Intake, plan: Plan, booking: Booking) -> str:

@@ -67,7 +67,7 @@ def notice_payload(notice: Notice, logged: LoggedEvent) -> Payload:
 
 
 def _told(event: happened.Event) -> Payload:
-    """What this kind of event adds. Ids of mechanics go to that mechanic only."""
+    """What this kind of event adds."""
     match event:
         case happened.RequestReserved():
             minutes = event.window.total_seconds() / 60

@@ -33,6 +33,23 @@ class PeopleStore(Postgres):
         row = await self.row("customer", id=customer)
         return dict(row) if row else None
 
+    async def put_customer(
+        self, customer: CustomerId, *, first_name: str, last_name: str, email: str, phone: str
+    ) -> None:
+        """Insert or replace."""
+        await self.rows(
+            "put_customer",
+            id=customer,
+            first_name=first_name,
+            last_name=last_name,
+            email=email,
+            phone=phone,
+        )
+
+    async def put_mechanic(self, mechanic: MechanicId, name: str, *, status: str) -> None:
+        """Insert or replace."""
+        await self.rows("put_mechanic", id=mechanic, name=name, status=status)
+
     async def customers(self) -> Sequence[Record]:
         """Everybody, up to PEOPLE_MAX."""
         return [dict(row) for row in await self.rows("customers", limit=PEOPLE_MAX)]

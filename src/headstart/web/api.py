@@ -9,7 +9,6 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from headstart.app.flags import FAVORITES_PRIORITY
 from headstart.app.intake import Booking
 from headstart.app.views import Payload, customer_view, offer_card
 from headstart.core import commands
@@ -29,7 +28,6 @@ from headstart.web.problems import Problem, forbidden
 from headstart.web.service import Service
 
 IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
-FLAG_CHANGES_MAX = 100
 
 router = APIRouter(prefix="/api/v1", tags=["api"])
 
@@ -80,13 +78,6 @@ class NewPresence(BaseModel):
     """Going on or off duty, and the heartbeat that proves being there."""
 
     on_duty: bool
-
-
-class NewFlag(BaseModel):
-    """A flag's new value; without a percentage the rollout stays as it is."""
-
-    enabled: bool
-    rollout_percentage: int | None = Field(default=None, ge=0, le=100)
 
 
 @router.post("/intakes", status_code=HTTPStatus.CREATED)
@@ -317,38 +308,3 @@ def _favorite(row: dict[str, Any]) -> Payload:
         "rank": row["rank"],
         "since": row["since"].isoformat(),
     }
-
-
-@router.get("/flags/{name}")
-async def read_flag(name: str, who: SignedIn, service: Headstart) -> Payload:
-    """A flag as it stands, and its history."""
-    require_role(who, Role.OPERATOR)
-    _require_known_flag(name)
-    flag = await service.switchboard.flag(name)
-    changes = await service.switchboard.flag_changes(name, FLAG_CHANGES_MAX)
-    history = [change | {"at": change["at"].isoformat()} for change in changes]
-    return {
-        "name": flag.name,
-        "enabled": flag.enabled,
-        "rollout_percentage": flag.rollout_percentage,
-        "changes": history,
-    }
-
-
-@router.put("/flags/{name}")
-async def put_flag(name: str, body: NewFlag, who: SignedIn, service: Headstart) -> Payload:
-    """Switch a flag, at once and for every process. Requests in flight keep their policy."""
-    require_role(who, Role.OPERATOR)
-    _require_known_flag(name)
-    await service.switchboard.set_flag(
-        name,
-        enabled=body.enabled,
-        rollout_percentage=body.rollout_percentage,
-        actor=str(who.actor),
-    )
-    return await read_flag(name, who, service)
-
-
-def _require_known_flag(name: str) -> None:
-    if name != FAVORITES_PRIORITY:
-        raise Problem(HTTPStatus.NOT_FOUND, "unknown_flag", "There is no such flag.")

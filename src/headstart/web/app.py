@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from headstart import __version__
 from headstart.app.ports import Unavailable
 from headstart.settings import Mode
-from headstart.web import api, demo, pages, stream, webhook
+from headstart.web import api, demo, operators, pages, stream, webhook
 from headstart.web.edges import BodyLimit, SecurityHeaders, security_headers
 from headstart.web.problems import install_problem_handlers
 from headstart.web.service import Service
@@ -37,7 +37,7 @@ def create_app(service: Service) -> ASGIApp:
     )
     app.state.service = service
     install_problem_handlers(app, pages.present)
-    for router in (api.router, stream.router, webhook.router, pages.router):
+    for router in (api.router, operators.router, stream.router, webhook.router, pages.router):
         app.include_router(router)
     if service.settings.mode is not Mode.PRODUCTION:
         app.include_router(demo.router)

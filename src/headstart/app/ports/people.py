@@ -16,6 +16,16 @@ class People(Protocol):
         """One customer."""
         ...
 
+    async def put_customer(
+        self, customer: CustomerId, *, first_name: str, last_name: str, email: str, phone: str
+    ) -> None:
+        """Make known, or correct."""
+        ...
+
+    async def put_mechanic(self, mechanic: MechanicId, name: str, *, status: str) -> None:
+        """Make known, correct, approve or suspend."""
+        ...
+
     async def customers(self) -> Sequence[Record]:
         """Everybody, for the demo's front page."""
         ...

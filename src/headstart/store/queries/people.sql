@@ -3,6 +3,19 @@
 insert into customers (id, first_name, last_name, email, phone)
 values (:id, :first_name, :last_name, :email, :phone) on conflict (id) do nothing;
 
+-- put_customer
+-- A customer as they are known now.
+insert into customers (id, first_name, last_name, email, phone)
+values (:id, :first_name, :last_name, :email, :phone)
+on conflict (id) do update
+set first_name = excluded.first_name, last_name = excluded.last_name,
+    email = excluded.email, phone = excluded.phone;
+
+-- put_mechanic
+-- A mechanic as they are known now.
+insert into mechanics (id, name, status) values (:id, :name, :status)
+on conflict (id) do update set name = excluded.name, status = excluded.status;
+
 -- customer
 -- One customer.
 select id, first_name, last_name, email, phone from customers where id = :id;

@@ -1,0 +1,99 @@
+"""What operators do over the API: people and flags."""
+
+from http import HTTPStatus
+from typing import Literal
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from headstart.app.flags import FAVORITES_PRIORITY
+from headstart.app.views import Payload
+from headstart.core.access import Role
+from headstart.core.request import CustomerId, MechanicId
+from headstart.web.people import Headstart, SignedIn, require_role
+from headstart.web.problems import Problem
+
+FLAG_CHANGES_MAX = 100
+NAME_CHARACTERS_MAX = 200
+
+router = APIRouter(prefix="/api/v1", tags=["operators"])
+
+
+class KnownCustomer(BaseModel):
+    """A customer, as the marketplace knows them."""
+
+    first_name: str = Field(min_length=1, max_length=NAME_CHARACTERS_MAX)
+    last_name: str = Field(default="", max_length=NAME_CHARACTERS_MAX)
+    email: str = Field(default="", max_length=320)
+    phone: str = Field(default="", max_length=40)
+
+
+class KnownMechanic(BaseModel):
+    """A mechanic, as the marketplace knows them. Only approved ones are offered anything."""
+
+    name: str = Field(min_length=1, max_length=NAME_CHARACTERS_MAX)
+    status: Literal["applied", "approved", "suspended"]
+
+
+class NewFlag(BaseModel):
+    """A flag's new value; without a percentage the rollout stays as it is."""
+
+    enabled: bool
+    rollout_percentage: int | None = Field(default=None, ge=0, le=100)
+
+
+@router.put("/customers/{customer_id}")
+async def put_customer(
+    customer_id: UUID, body: KnownCustomer, who: SignedIn, service: Headstart
+) -> Payload:
+    """Make a customer known, or correct what is known."""
+    require_role(who, Role.OPERATOR)
+    await service.people.put_customer(CustomerId(customer_id), **body.model_dump())
+    return {"customer_id": str(customer_id), **body.model_dump()}
+
+
+@router.put("/mechanics/{mechanic_id}")
+async def put_mechanic(
+    mechanic_id: UUID, body: KnownMechanic, who: SignedIn, service: Headstart
+) -> Payload:
+    """Make a mechanic known, approve or suspend them: at once, also in a running window."""
+    require_role(who, Role.OPERATOR)
+    await service.people.put_mechanic(MechanicId(mechanic_id), body.name, status=body.status)
+    service.wakeups.announce()
+    return {"mechanic_id": str(mechanic_id), **body.model_dump()}
+
+
+@router.get("/flags/{name}")
+async def read_flag(name: str, who: SignedIn, service: Headstart) -> Payload:
+    """A flag as it stands, and its history."""
+    require_role(who, Role.OPERATOR)
+    _require_known_flag(name)
+    flag = await service.switchboard.flag(name)
+    changes = await service.switchboard.flag_changes(name, FLAG_CHANGES_MAX)
+    history = [change | {"at": change["at"].isoformat()} for change in changes]
+    return {
+        "name": flag.name,
+        "enabled": flag.enabled,
+        "rollout_percentage": flag.rollout_percentage,
+        "changes": history,
+    }
+
+
+@router.put("/flags/{name}")
+async def put_flag(name: str, body: NewFlag, who: SignedIn, service: Headstart) -> Payload:
+    """Switch a flag, at once and for every process. Requests in flight keep their policy."""
+    require_role(who, Role.OPERATOR)
+    _require_known_flag(name)
+    await service.switchboard.set_flag(
+        name,
+        enabled=body.enabled,
+        rollout_percentage=body.rollout_percentage,
+        actor=str(who.actor),
+    )
+    return await read_flag(name, who, service)
+
+
+def _require_known_flag(name: str) -> None:
+    if name != FAVORITES_PRIORITY:
+        raise Problem(HTTPStatus.NOT_FOUND, "unknown_flag", "There is no such flag.")
