@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     prepared_statements: bool = Field(
         default=True,
         alias="HEADSTART_PREPARED_STATEMENTS",
-        description="Off for a transaction pooler that cannot keep them.",
+        description="Off for a pooler: it keeps neither these nor settings of a connection.",
     )
     data_directory: Path | None = Field(
         default=None,

@@ -16,7 +16,9 @@ from headstart.core.evolve import evolve
 from headstart.core.refusals import Refusal
 from headstart.core.request import MechanicId, Open, RequestId, Reserved, SessionRequest
 from headstart.store.intakes import IntakeStore
+from headstart.store.migrate import check_statements
 from headstart.store.people import PeopleStore
+from headstart.store.postgres import connected
 from headstart.store.requests import RequestStore
 from headstart.store.rows import event_from
 from tests.conftest import Cast
@@ -273,3 +275,18 @@ async def test_a_favourite_who_is_suspended_or_matched_elsewhere_loses_the_windo
     assert await dispatcher.review_unfit(10) == 1
     row = await columns(pool, first.id)
     assert (row["stage"], row["fallback_reason"]) == ("open", "mechanic_unavailable")
+
+
+async def test_everything_works_behind_a_pooler_that_keeps_no_settings(
+    pool: "Pool", database: str, cast: Cast
+) -> None:
+    """No prepared statements, and no search path that would find our tables by chance."""
+    name = database.partition("@/")[2].partition("?")[0]
+    await pool.execute(f"alter database {name} set search_path = ''")
+    async with connected(database, connections_max=2, prepared_statements=False) as bare:
+        assert await bare.fetchval("show search_path") == '""'
+        await check_statements(bare)
+        dispatcher = Dispatcher(RequestStore(bare), lambda: None)
+        request = await book(dispatcher, IntakeStore(bare), cast.customer, cast.favorite)
+        outcome = await dispatcher.execute(accept(request, cast.favorite))
+    assert isinstance(outcome, Done)

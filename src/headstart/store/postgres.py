@@ -18,8 +18,9 @@ WAIT_FOR_CONNECTION_S = 10
 CLOSE_TIMEOUT_S = 5
 STATEMENTS_CACHED = 200
 SCHEMA = "headstart"
+APPLICATION = {"application_name": "headstart"}
 SERVER_SETTINGS = {
-    "application_name": "headstart",
+    **APPLICATION,
     "search_path": SCHEMA,
     "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
     "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_S}s",
@@ -75,7 +76,11 @@ class Postgres:
 async def connected(
     dsn: str, *, connections_max: int, prepared_statements: bool = True
 ) -> AsyncIterator["Pool"]:
-    """A pool on the migrated database. ``prepared_statements`` off for old transaction poolers."""
+    """A pool on the migrated database.
+
+    ``prepared_statements`` off for a transaction pooler, which as a rule also refuses settings at
+    the start of a connection: statements name their schema, and time limits are ours alone.
+    """
     with _unavailable_errors():
         pool = await asyncpg.create_pool(
             dsn,
@@ -84,7 +89,7 @@ async def connected(
             init=prepare_connection,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=STATEMENT_TIMEOUT_S,
-            server_settings=SERVER_SETTINGS,
+            server_settings=SERVER_SETTINGS if prepared_statements else APPLICATION,
             statement_cache_size=STATEMENTS_CACHED if prepared_statements else 0,
         )
     try:

@@ -1,33 +1,33 @@
 -- plan
 -- One plan, on sale or not.
-select * from plans where code = :code;
+select * from headstart.plans where code = :code;
 
 -- plans
 -- Everything on sale, cheapest first.
-select * from plans where active order by amount, code;
+select * from headstart.plans where active order by amount, code;
 
 -- flag
 -- A switch as it stands now.
-select name, enabled, rollout_percentage from feature_flags where name = :name;
+select name, enabled, rollout_percentage from headstart.feature_flags where name = :name;
 
 -- introduce_flag
 -- The first value of a switch; the database decides from then on.
-insert into feature_flags (name, enabled) values (:name, :enabled) on conflict do nothing;
+insert into headstart.feature_flags (name, enabled) values (:name, :enabled) on conflict do nothing;
 
 -- set_flag
 -- Change a switch and record who changed what.
 with before as (
-    select * from feature_flags where name = :name for update
+    select * from headstart.feature_flags where name = :name for update
 ), changed as (
-    insert into feature_flags as f (name, enabled, rollout_percentage)
+    insert into headstart.feature_flags as f (name, enabled, rollout_percentage)
     select :name, :enabled, coalesce(:rollout_percentage::smallint, 100)
     from (select count(*) from before) first  -- the old value is read, and locked, first
     on conflict (name) do update
-    set enabled = excluded.enabled, updated_at = clock(),
+    set enabled = excluded.enabled, updated_at = headstart.clock(),
         rollout_percentage = coalesce(:rollout_percentage::smallint, f.rollout_percentage)
     returning *
 ), recorded as (
-    insert into feature_flag_changes (name, actor, was_enabled, was_rollout_percentage,
+    insert into headstart.feature_flag_changes (name, actor, was_enabled, was_rollout_percentage,
                                       enabled, rollout_percentage)
     select changed.name, :actor, before.enabled, before.rollout_percentage,
            changed.enabled, changed.rollout_percentage
@@ -38,11 +38,11 @@ select name, enabled, rollout_percentage from changed;
 -- flag_changes
 -- The history of a switch, newest first.
 select at, actor, was_enabled, was_rollout_percentage, enabled, rollout_percentage
-from feature_flag_changes where name = :name order by id desc limit :limit;
+from headstart.feature_flag_changes where name = :name order by id desc limit :limit;
 
 -- keep_intake
 -- A new intake, or nothing when this customer's key made one before.
-insert into intakes (id, customer_id, plan_code, amount, currency, routing_type,
+insert into headstart.intakes (id, customer_id, plan_code, amount, currency, routing_type,
                      preferred_mechanic_ids, specialist, urgent, concern, vehicle, contact_email,
                      contact_phone, fingerprint, idempotency_key, checkout_expires_at)
 values (:id, :customer_id, :plan_code, :amount, :currency, :routing_type,
@@ -54,30 +54,31 @@ returning *;
 
 -- intake_by_key
 -- The intake that this customer's key made.
-select * from intakes where customer_id = :customer_id and idempotency_key = :idempotency_key;
+select * from headstart.intakes
+where customer_id = :customer_id and idempotency_key = :idempotency_key;
 
 -- intake
 -- One intake.
-select * from intakes where id = :id;
+select * from headstart.intakes where id = :id;
 
 -- intake_at_checkout
 -- Note where the customer pays.
-update intakes
+update headstart.intakes
 set status = case when status = 'draft' then 'checkout' else status end,
     checkout_session_id = :checkout_session_id, checkout_url = :checkout_url
 where id = :id;
 
 -- conclude_intake
 -- Paid or expired; paid is never undone.
-update intakes set status = :status where id = :id and status <> 'paid';
+update headstart.intakes set status = :status where id = :id and status <> 'paid';
 
 -- first_receipt
 -- Record a payment event; nothing when it came before. Waits for a concurrent first receipt.
-insert into stripe_events (id, type, object_id, livemode, api_version, outcome)
+insert into headstart.stripe_events (id, type, object_id, livemode, api_version, outcome)
 values (:id, :type, :object_id, :livemode, :api_version, 'received')
 on conflict (id) do nothing
 returning id;
 
 -- conclude_receipt
 -- What became of a payment event.
-update stripe_events set outcome = :outcome where id = :id;
+update headstart.stripe_events set outcome = :outcome where id = :id;

@@ -1,7 +1,7 @@
 -- log_end
 -- The last place that can no longer be overtaken by a transaction still running.
 select xid, id
-from session_events
+from headstart.session_events
 where xid < pg_snapshot_xmin(pg_current_snapshot())
 order by xid desc, id desc
 limit 1;
@@ -9,10 +9,10 @@ limit 1;
 -- log_after
 -- Events after a place, in an order that no late commit can change, with the card of each offer.
 select e.xid, e.id, e.request_id, e.version, e.kind, e.at, e.payload, e.eligible,
-       r.customer_id, clock() as now, to_jsonb(card) as card
-from session_events e
-join session_requests r on r.id = e.request_id
-left join offer_cards card
+       r.customer_id, headstart.clock() as now, to_jsonb(card) as card
+from headstart.session_events e
+join headstart.session_requests r on r.id = e.request_id
+left join headstart.offer_cards card
     on card.session_id = e.request_id and e.kind in ('request_opened', 'request_reserved')
 where (e.xid, e.id) > (:xid::text::xid8, :id::bigint)
   and e.xid < pg_snapshot_xmin(pg_current_snapshot())
@@ -21,46 +21,47 @@ limit :limit;
 
 -- approved_among
 -- Which of these mechanics may be told anything at all.
-select id from mechanics where status = 'approved' and id = any (:mechanics::uuid[]);
+select id from headstart.mechanics where status = 'approved' and id = any (:mechanics::uuid[]);
 
 -- offers_for
 -- What this mechanic may accept now: reserved for them first, then what is open to everybody.
 select to_jsonb(card) as card
-from offer_cards card
-join session_requests r on r.id = card.session_id
+from headstart.offer_cards card
+join headstart.session_requests r on r.id = card.session_id
 where r.status = 'pending'
-  and (r.reserved_for = :mechanic_id or r.stage = 'open' and :mechanic_id <> all (r.excluded_mechanics))
-  and exists (select from mechanics where id = :mechanic_id and status = 'approved')
+  and (r.reserved_for = :mechanic_id
+       or r.stage = 'open' and :mechanic_id <> all (r.excluded_mechanics))
+  and exists (select from headstart.mechanics where id = :mechanic_id and status = 'approved')
 order by r.stage = 'reserved' desc, r.created_at
 limit :limit;
 
 -- job_of
 -- The request this mechanic is matched with now.
 select to_jsonb(card) as card
-from offer_cards card
-join session_requests r on r.id = card.session_id
+from headstart.offer_cards card
+join headstart.session_requests r on r.id = card.session_id
 where r.status = 'matched' and r.matched_mechanic_id = :mechanic_id;
 
 -- customer_view
 -- A request as its customer may see it.
-select v.* from customer_requests v where v.session_id = :id;
+select v.* from headstart.customer_requests v where v.session_id = :id;
 
 -- requests_of
 -- The latest requests of a customer.
-select v.* from customer_requests v where v.customer_id = :customer_id
+select v.* from headstart.customer_requests v where v.customer_id = :customer_id
 order by v.created_at desc limit :limit;
 
 -- offer_card
 -- One request as a mechanic may see it.
-select to_jsonb(card) as card from offer_cards card where card.session_id = :id;
+select to_jsonb(card) as card from headstart.offer_cards card where card.session_id = :id;
 
 -- history
 -- All events of one request, in order.
 select version, kind, at, actor, round, payload, cardinality(eligible) as eligible
-from session_events
+from headstart.session_events
 where request_id = :id
 order by version;
 
 -- stored_request
 -- The row itself, for operators.
-select r.*, clock() as now from session_requests r where r.id = :id;
+select r.*, headstart.clock() as now from headstart.session_requests r where r.id = :id;

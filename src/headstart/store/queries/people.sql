@@ -1,11 +1,11 @@
 -- add_customer
 -- A customer, or the same one again.
-insert into customers (id, first_name, last_name, email, phone)
+insert into headstart.customers (id, first_name, last_name, email, phone)
 values (:id, :first_name, :last_name, :email, :phone) on conflict (id) do nothing;
 
 -- put_customer
 -- A customer as they are known now.
-insert into customers (id, first_name, last_name, email, phone)
+insert into headstart.customers (id, first_name, last_name, email, phone)
 values (:id, :first_name, :last_name, :email, :phone)
 on conflict (id) do update
 set first_name = excluded.first_name, last_name = excluded.last_name,
@@ -13,74 +13,76 @@ set first_name = excluded.first_name, last_name = excluded.last_name,
 
 -- put_mechanic
 -- A mechanic as they are known now.
-insert into mechanics (id, name, status) values (:id, :name, :status)
+insert into headstart.mechanics (id, name, status) values (:id, :name, :status)
 on conflict (id) do update set name = excluded.name, status = excluded.status;
 
 -- customer
 -- One customer.
-select id, first_name, last_name, email, phone from customers where id = :id;
+select id, first_name, last_name, email, phone from headstart.customers where id = :id;
 
 -- customers
 -- Everybody, for the demo's front page.
-select id, first_name, last_name from customers order by created_at, id limit :limit;
+select id, first_name, last_name from headstart.customers order by created_at, id limit :limit;
 
 -- add_mechanic
 -- A mechanic, or the same one again.
-insert into mechanics (id, name, status) values (:id, :name, :status)
+insert into headstart.mechanics (id, name, status) values (:id, :name, :status)
 on conflict (id) do nothing;
 
 -- mechanic
 -- One mechanic.
-select id, name, status from mechanics where id = :id;
+select id, name, status from headstart.mechanics where id = :id;
 
 -- mechanics
 -- Everybody, for the demo's front page.
-select id, name, status from mechanics order by created_at, id limit :limit;
+select id, name, status from headstart.mechanics order by created_at, id limit :limit;
 
 -- set_mechanic_status
 -- Approve or suspend.
-update mechanics set status = :status where id = :id returning id;
+update headstart.mechanics set status = :status where id = :id returning id;
 
 -- favorite
 -- Since when this mechanic is this customer's favourite.
 select m.id as mechanic_id, m.name, f.since, f.rank
-from favorites f join mechanics m on m.id = f.mechanic_id
+from headstart.favorites f join headstart.mechanics m on m.id = f.mechanic_id
 where f.customer_id = :customer_id and f.mechanic_id = :mechanic_id;
 
 -- favorites
 -- A customer's favourites with what is known of their availability.
 select m.id as mechanic_id, m.name, f.since, f.rank, m.status = 'approved' as approved,
-       coalesce(p.on_duty and p.lease_until > (select clock()), false) as is_online, p.last_seen
-from favorites f
-join mechanics m on m.id = f.mechanic_id
-left join presence p on p.mechanic_id = m.id
+       coalesce(p.on_duty and p.lease_until > (select headstart.clock()), false) as is_online,
+       p.last_seen
+from headstart.favorites f
+join headstart.mechanics m on m.id = f.mechanic_id
+left join headstart.presence p on p.mechanic_id = m.id
 where f.customer_id = :customer_id
 order by f.rank, f.since;
 
 -- add_favorite
 -- Save a favourite, or the same one again; nothing when there is no such approved mechanic.
-insert into favorites (customer_id, mechanic_id)
-select :customer_id, id from mechanics where id = :mechanic_id and status = 'approved'
+insert into headstart.favorites (customer_id, mechanic_id)
+select :customer_id, id from headstart.mechanics where id = :mechanic_id and status = 'approved'
 on conflict (customer_id, mechanic_id) do update set rank = favorites.rank
 returning mechanic_id;
 
 -- remove_favorite
 -- Forget a favourite.
-delete from favorites where customer_id = :customer_id and mechanic_id = :mechanic_id;
+delete from headstart.favorites where customer_id = :customer_id and mechanic_id = :mechanic_id;
 
 -- set_presence
 -- Go on or off duty, or prove with a heartbeat to be still there. A lease that lapses by itself.
-insert into presence (mechanic_id, on_duty, lease_until, last_seen)
-select :mechanic_id, :on_duty, now + :lease::interval, now from (select clock() as now) seen
+insert into headstart.presence (mechanic_id, on_duty, lease_until, last_seen)
+select :mechanic_id, :on_duty, now + :lease::interval, now
+from (select headstart.clock() as now) seen
 on conflict (mechanic_id) do update
 set on_duty = excluded.on_duty, lease_until = excluded.lease_until, last_seen = excluded.last_seen
 returning on_duty, lease_until, last_seen;
 
 -- presence
 -- Whether a mechanic is online, and when they were last seen; no row: never seen.
-select on_duty, on_duty and lease_until > (select clock()) as is_online, last_seen
-from presence where mechanic_id = :mechanic_id;
+select on_duty, on_duty and lease_until > (select headstart.clock()) as is_online, last_seen
+from headstart.presence where mechanic_id = :mechanic_id;
 
 -- advance_clock
 -- Move the test clock on by this much. Demo and test mode only.
-update test_clock set ahead = ahead + :by::interval;
+update headstart.test_clock set ahead = ahead + :by::interval;
