@@ -1,6 +1,6 @@
 """Every "no" over HTTP, as a problem document (RFC 9457), in one table."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -131,21 +131,21 @@ def _of_validation(error: RequestValidationError) -> Problem:
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", detail, errors=errors)
 
 
-def install_problem_handlers(app: FastAPI) -> None:
-    """Every error of every route becomes a problem document; the unexpected is logged."""
+def install_problem_handlers(app: FastAPI, present: Callable[[Request, Problem], Response]) -> None:
+    """Every error of every route is presented to whoever asked; the unexpected is logged."""
 
-    async def known(_: Request, error: Exception) -> Response:
+    async def known(request: Request, error: Exception) -> Response:
         if isinstance(error, PaymentsRefused):
             log.error("payments_refused", code=error.code, status=error.status)
-        return problem_of(error).response()
+        return present(request, problem_of(error))
 
-    async def invalid(_: Request, error: Exception) -> Response:
+    async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return _of_validation(error).response()
+        return present(request, _of_validation(error))
 
     async def unexpected(request: Request, error: Exception) -> Response:
         log.error("request_failed", path=request.url.path, exc_info=error)
-        return problem_of(error).response()
+        return present(request, problem_of(error))
 
     kinds: tuple[type[Exception], ...] = (
         Problem,

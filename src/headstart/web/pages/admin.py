@@ -1,0 +1,94 @@
+"""The operator's pages: the switch, and the story of one request."""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from headstart.app.flags import FAVORITES_PRIORITY
+from headstart.core.refusals import Refusal
+from headstart.web.pages.acting import RequestInPath
+from headstart.web.pages.persons import Operator
+from headstart.web.people import Headstart
+from headstart.web.problems import Problem
+from headstart.web.rendering import render
+
+FLAG_CHANGES_SHOWN_MAX = 20
+_COLUMNS = (
+    *("status", "stage", "due_at", "plan_code", "routing_type", "customer_id"),
+    *("preferred_mechanic_id", "priority_notified_at", "priority_window_minutes"),
+    *("fallback_broadcast_at", "fallback_reason", "matched_mechanic_id", "matched_at", "version"),
+)
+
+router = APIRouter()
+
+
+@router.get("/admin")
+async def console(
+    service: Headstart, person: Operator, request: Annotated[str, Query(max_length=80)] = ""
+) -> Response:
+    """The switch and its history; with an id, on to that request."""
+    if request.strip():
+        return RedirectResponse(f"/admin/requests/{request.strip()}", HTTPStatus.SEE_OTHER)
+    return render(
+        "admin.html",
+        person,
+        flag=await service.switchboard.flag(FAVORITES_PRIORITY),
+        changes=await service.switchboard.flag_changes(FAVORITES_PRIORITY, FLAG_CHANGES_SHOWN_MAX),
+    )
+
+
+@router.get("/admin/flags")
+async def flags(_: Operator) -> RedirectResponse:
+    """The switch has its place on the console."""
+    return RedirectResponse("/admin", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/admin/flag")
+async def switch_flag(
+    service: Headstart, person: Operator, enabled: Annotated[bool, Form()]
+) -> RedirectResponse:
+    """At once and for every process. Requests in flight keep their policy."""
+    await service.switchboard.set_flag(
+        FAVORITES_PRIORITY,
+        enabled=enabled,
+        rollout_percentage=None,
+        actor=str(person.principal.actor),
+    )
+    return RedirectResponse("/admin", HTTPStatus.SEE_OTHER)
+
+
+@router.get("/admin/requests/{request_id}")
+async def request_story(
+    request_id: RequestInPath, service: Headstart, person: Operator
+) -> HTMLResponse:
+    """Everything that happened to one request, in order, and the row as it stands."""
+    stored = await service.views.stored_request(request_id)
+    if stored is None:
+        raise Problem.of_refusal(Refusal.UNKNOWN_REQUEST)
+    history = await service.views.history(request_id)
+    began: datetime = history[0]["at"]
+    return render(
+        "admin_request.html",
+        person,
+        request_id=request_id,
+        columns={name: stored[name] for name in _COLUMNS if stored[name] is not None},
+        metadata=stored["metadata"],
+        steps=[_step(event, began) for event in history],
+    )
+
+
+def _step(event: Any, began: datetime) -> dict[str, Any]:
+    """One line: when, how long after the beginning, what, by whom, and what exactly."""
+    known = {name: value for name, value in event["payload"].items() if value not in (None, [], {})}
+    if event["eligible"] is not None:
+        known["eligible"] = event["eligible"]
+    return {
+        "at": event["at"],
+        "after_s": (event["at"] - began).total_seconds(),
+        "what": str(event["kind"]).replace("_", " "),
+        "actor": event["actor"],
+        "known": {name: value for name, value in known.items() if name not in ("policy", "chain")},
+    }

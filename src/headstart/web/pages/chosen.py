@@ -1,0 +1,100 @@
+"""What a customer has chosen so far, read leniently from an address or a form."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import urlencode
+from uuid import UUID
+
+from starlette.datastructures import ImmutableMultiDict
+
+from headstart.app.intake import Booking
+from headstart.core.request import MechanicId, RoutingType
+
+EMAIL_CHARACTERS_MAX = 320
+_EMAIL = re.compile(r"[^@\s\0]+@[^@\s\0]+\.[^@\s\0]+")
+_YES = frozenset({"true", "1", "on", "yes"})
+
+Values = ImmutableMultiDict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Nothing in here was refused, and nothing was believed: the desk checks it."""
+
+    plan: str
+    preferred: MechanicId | None
+    routing_type: RoutingType
+    specialist: bool
+    urgent: bool
+    concern: str
+    vehicle: str
+    contact_email: str
+
+    @classmethod
+    def of(cls, values: "ImmutableMultiDict[str, str] | Values") -> Self:
+        """The first of a repeated parameter counts, an unreadable favourite is no favourite, and
+        an unknown routing type is a plain broadcast."""
+        preferred = _uuid(_first(values, "preferred_mechanic_id"))
+        return cls(
+            plan=_first(values, "plan"),
+            preferred=preferred,
+            routing_type=_routing_type(_first(values, "routing_type"), preferred),
+            specialist=_first(values, "specialist").lower() in _YES,
+            urgent=_first(values, "urgent").lower() in _YES,
+            concern=_first(values, "concern"),
+            vehicle=_first(values, "vehicle"),
+            contact_email=_first(values, "contact_email").strip(),
+        )
+
+    def errors(self) -> Mapping[str, str]:
+        """What has to be put right, by field."""
+        email = self.contact_email
+        if email and not (len(email) <= EMAIL_CHARACTERS_MAX and _EMAIL.fullmatch(email)):
+            return {"contact_email": "This does not look like an e-mail address."}
+        return {}
+
+    def booking(self) -> Booking:
+        """As the desk takes it."""
+        return Booking(
+            plan=self.plan,
+            routing_type=self.routing_type,
+            preferred=(self.preferred,) if self.preferred else (),
+            specialist=self.specialist,
+            urgent=self.urgent,
+            concern=self.concern,
+            vehicle=self.vehicle,
+            contact_email=self.contact_email,
+        )
+
+    def address(self, plan: str) -> str:
+        """The intake for another plan, with the same favourite and wishes."""
+        kept = {"plan": plan}
+        if self.preferred:
+            kept |= {"preferred_mechanic_id": str(self.preferred)}
+            kept |= {"routing_type": self.routing_type.value}
+        kept |= {name: "true" for name in ("specialist", "urgent") if getattr(self, name)}
+        return f"/intake?{urlencode(kept)}"
+
+
+def _first(values: "ImmutableMultiDict[str, str] | Values", name: str) -> str:
+    """Line breaks as one character, as the browser counts them."""
+    given = next((one for one in values.getlist(name) if isinstance(one, str)), "")
+    return given.replace("\r\n", "\n")
+
+
+def _uuid(text: str) -> MechanicId | None:
+    try:
+        return MechanicId(UUID(text))
+    except ValueError:
+        return None
+
+
+def _routing_type(text: str, preferred: MechanicId | None) -> RoutingType:
+    """Without a routing type a favourite asks for priority, as in the API."""
+    if preferred is None:
+        return RoutingType.BROADCAST
+    if not text or text == RoutingType.PRIORITY_BROADCAST:
+        return RoutingType.PRIORITY_BROADCAST
+    return RoutingType.BROADCAST

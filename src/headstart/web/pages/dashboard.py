@@ -1,0 +1,32 @@
+"""The customer's own page: favourites, and what was booked."""
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+
+from headstart.app.views import Payload
+from headstart.core.request import CustomerId
+from headstart.web.api import requests_snapshot
+from headstart.web.pages.persons import Customer
+from headstart.web.people import Headstart
+from headstart.web.rendering import render
+
+LIVE = frozenset({"pending", "matched"})
+
+router = APIRouter()
+
+
+@router.get("/dashboard")
+async def dashboard(service: Headstart, person: Customer) -> HTMLResponse:
+    """Who can be booked again, and where everything that was booked stands."""
+    customer = CustomerId(person.id)
+    snapshot = await requests_snapshot(service, customer)
+    requests: list[Payload] = snapshot["requests"]
+    return render(
+        "dashboard.html",
+        person,
+        favourites=await service.people.favorites(customer),
+        plans=await service.switchboard.plans(),
+        current=[one for one in requests if one["status"] in LIVE],
+        past=[one for one in requests if one["status"] not in LIVE],
+        server_now=snapshot["server_now"],
+    )

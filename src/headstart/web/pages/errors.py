@@ -1,0 +1,53 @@
+"""Every "no" as a page, for people; programs get the problem document."""
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from headstart.core.access import Principal, Role
+from headstart.web.people import visitor
+from headstart.web.problems import Problem
+from headstart.web.rendering import Person, render
+
+HOME = {Role.CUSTOMER: "/dashboard", Role.MECHANIC: "/mechanic", Role.OPERATOR: "/admin"}
+_FOR_PROGRAMS = ("/api/", "/webhooks/", "/demo/", "/static/", "/healthz", "/readyz", "/metrics")
+_TITLES = {
+    400: "That request could not be read",
+    401: "Nobody is signed in here",
+    403: "This page is for somebody else",
+    404: "There is no such page",
+    405: "That is not how this page works",
+    413: "That was too much at once",
+    422: "Something is not right yet",
+    503: "One moment, please",
+}
+_SENTENCES = {
+    401: "Sign in to see this page.",
+    403: "You are signed in, but not as somebody this page is for.",
+    404: "It never existed, or it is not yours to see.",
+    405: "Go back, and use the buttons on the page.",
+}
+
+
+def present(request: Request, problem: Problem) -> Response:
+    """A page when a browser asks for one; the answer's status and headers are the same."""
+    wants_page = "text/html" in request.headers.get("accept", "")
+    if not wants_page or request.url.path.startswith(_FOR_PROGRAMS):
+        return problem.response()
+    who = _visitor(request)
+    return render(
+        "error.html",
+        Person(who.role, who.id, "") if who else None,
+        status=problem.status,
+        headers=problem.headers,
+        title=_TITLES.get(problem.status, "Something went wrong"),
+        sentence=_SENTENCES.get(problem.status, problem.detail),
+        home=HOME[who.role] if who else "/",
+    )
+
+
+def _visitor(request: Request) -> Principal | None:
+    """Whoever it is, as far as that can be told without asking the database."""
+    try:
+        return visitor(request)
+    except Problem:
+        return None

@@ -1,0 +1,54 @@
+"""The front page: in demo and test mode, the people one can be."""
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+
+from headstart.core.access import Role
+from headstart.core.request import CustomerId
+from headstart.settings import Mode
+from headstart.web.pages.errors import HOME
+from headstart.web.pages.persons import Anybody
+from headstart.web.people import Headstart
+from headstart.web.rendering import render
+from headstart.web.service import Service
+
+OPERATOR_ID = "0e000000-0000-4000-8000-000000000001"  # operators are not in the database
+
+router = APIRouter()
+
+
+@router.get("/")
+async def front_page(service: Headstart, person: Anybody) -> HTMLResponse:
+    """Who is signed in, and, where that is allowed, everybody one can be instead."""
+    demo = service.settings.mode is not Mode.PRODUCTION
+    return render(
+        "home.html",
+        person,
+        demo=demo,
+        home=HOME[person.role] if person else None,
+        cast=await _cast(service) if demo else [],
+        window_minutes=service.settings.priority_window_minutes,
+    )
+
+
+async def _cast(service: Service) -> list[dict[str, str]]:
+    customers = [
+        {
+            "role": Role.CUSTOMER.value,
+            "id": str(customer["id"]),
+            "name": f"{customer['first_name']} {customer['last_name']}".strip(),
+            "about": await _favourites_of(service, customer["id"]),
+        }
+        for customer in await service.people.customers()
+    ]
+    mechanics = [
+        {"role": "mechanic", "id": str(one["id"]), "name": one["name"], "about": one["status"]}
+        for one in await service.people.mechanics()
+    ]
+    operator = {"role": "operator", "id": OPERATOR_ID, "name": "Operator", "about": "the switch"}
+    return [*customers, *mechanics, operator]
+
+
+async def _favourites_of(service: Service, customer: CustomerId) -> str:
+    names = [one["name"] for one in await service.people.favorites(customer)]
+    return f"favourites: {', '.join(names)}" if names else "no favourites yet"

@@ -1,0 +1,181 @@
+"""The intake: what is booked, for how much, and who is asked first; then off to pay for it."""
+
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from headstart.app.fulfilment import request_id_of
+from headstart.app.intake import CONCERN_CHARACTERS_MAX, VEHICLE_CHARACTERS_MAX, BadIntake
+from headstart.app.ports import PaymentsRefused, PaymentsUnavailable, Plan, Unavailable
+from headstart.core.request import CustomerId, MechanicId
+from headstart.web.pages.chosen import EMAIL_CHARACTERS_MAX, Chosen
+from headstart.web.pages.persons import Customer
+from headstart.web.people import Headstart
+from headstart.web.problems import Problem
+from headstart.web.rendering import Person, render
+from headstart.web.service import Service
+
+PAGE = "/intake"
+FIELDS_MAX = 40
+KEY_COOKIE = "headstart_booking"
+# Shorter than any payment page stays open, so that the key never leads to one that has expired.
+KEY_LIFETIME = timedelta(minutes=20)
+_KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+TRY_AGAIN = "The payment page cannot be opened right now. Nothing was charged; please try again."
+REFUSED = "The payment could not be started. Nothing was charged. Please contact us."
+
+router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True)
+class Favourite:
+    """A favourite who would be asked first, for this long, if the booking were paid now."""
+
+    name: str
+    window: timedelta
+
+
+@router.get(PAGE)
+async def show(request: Request, service: Headstart, person: Customer) -> Response:
+    """The form, with everything the address says filled in. No address makes it fail."""
+    customer = await service.people.customer(CustomerId(person.id))
+    chosen = Chosen.of(request.query_params)
+    if customer and not chosen.contact_email:
+        chosen = replace(chosen, contact_email=customer["email"])
+    key = _key(request.cookies.get(KEY_COOKIE, ""))
+    answer = await _form(service, person, chosen, key=key)
+    answer.set_cookie(
+        KEY_COOKIE,
+        key,
+        max_age=int(KEY_LIFETIME.total_seconds()),
+        path=PAGE,
+        httponly=True,
+        samesite="lax",
+        secure=service.settings.address.startswith("https:"),
+    )
+    return answer
+
+
+@router.post(PAGE)
+async def submit(request: Request, service: Headstart, person: Customer) -> Response:
+    """Keep the booking and go on to its payment page. Whatever is wrong, nothing typed is lost.
+
+    The key of the page together with what was chosen makes a repeat the same booking: a double
+    click, a retry, or coming back from the payment page opens no second one.
+    """
+    form = await request.form(max_fields=FIELDS_MAX, max_files=0)
+    chosen, key = Chosen.of(form), _key(str(form.get("key", "")))
+    errors = chosen.errors()
+    if errors or await _plan(service, chosen) is None:
+        return await _form(service, person, chosen, key=key, errors=errors)
+    booking = chosen.booking()
+    try:
+        submitted = await service.desk.submit(
+            CustomerId(person.id), booking, f"page:{key}:{booking.fingerprint[:32]}"
+        )
+    except BadIntake as error:
+        return await _form(service, person, chosen, key=key, errors={error.field: str(error)})
+    except PaymentsUnavailable:
+        return await _form(service, person, chosen, key=key, notice=TRY_AGAIN)
+    except PaymentsRefused:
+        return await _form(service, person, chosen, key=key, notice=REFUSED)
+    if submitted.checkout_url:
+        return RedirectResponse(submitted.checkout_url, HTTPStatus.SEE_OTHER)
+    return _booked(f"/requests/{submitted.request_id}")
+
+
+@router.get(f"{PAGE}/success")
+async def paid(service: Headstart, person: Customer, session_id: str = "") -> Response:
+    """Where the payment page sends the customer: on to the request, or wait for the payment."""
+    try:
+        intake = await service.fulfilment.settle(session_id)
+    except (PaymentsUnavailable, Unavailable):
+        return render("payment.html", person, reached=False)
+    if intake is None or intake.customer != person.id:
+        raise Problem(HTTPStatus.NOT_FOUND, "unknown_payment", "There is no such payment.")
+    if intake.status != "paid":
+        return render("payment.html", person, reached=True)
+    return _booked(f"/requests/{request_id_of(intake.id, session_id)}")
+
+
+def _booked(page: str) -> RedirectResponse:
+    """On to the request. The next booking is another one, even if it looks the same."""
+    answer = RedirectResponse(page, HTTPStatus.SEE_OTHER)
+    answer.delete_cookie(KEY_COOKIE, path=PAGE)
+    return answer
+
+
+def _key(given: str) -> str:
+    return given if _KEY.fullmatch(given) else secrets.token_urlsafe(16)
+
+
+async def _plan(service: Service, chosen: Chosen) -> Plan | None:
+    plans = await service.switchboard.plans()
+    return next((plan for plan in plans if plan.code == chosen.plan), None)
+
+
+async def _form(
+    service: Service,
+    person: Person,
+    chosen: Chosen,
+    *,
+    key: str,
+    errors: Mapping[str, str] | None = None,
+    notice: str | None = None,
+) -> HTMLResponse:
+    """The form as the customer left it, or the plans to choose from when there is no such plan."""
+    plan = await _plan(service, chosen)
+    if plan is None:
+        return _choice(person, chosen, await service.switchboard.plans())
+    return render(
+        "intake.html",
+        person,
+        status=_status(errors, notice),
+        chosen=chosen,
+        plan=plan,
+        premium=plan.specialist_premium if chosen.specialist else 0,
+        favourite=await _favourite(service, person, chosen, plan),
+        errors=errors or {},
+        notice=notice,
+        key=key,
+        limits=_LIMITS,
+    )
+
+
+_LIMITS: Mapping[str, Any] = {
+    "concern": CONCERN_CHARACTERS_MAX,
+    "vehicle": VEHICLE_CHARACTERS_MAX,
+    "contact_email": EMAIL_CHARACTERS_MAX,
+}
+
+
+def _status(errors: Mapping[str, str] | None, notice: str | None) -> HTTPStatus:
+    if errors:
+        return HTTPStatus.UNPROCESSABLE_ENTITY
+    return HTTPStatus.SERVICE_UNAVAILABLE if notice else HTTPStatus.OK
+
+
+def _choice(person: Person, chosen: Chosen, plans: Sequence[Plan]) -> HTMLResponse:
+    status = HTTPStatus.NOT_FOUND if chosen.plan else HTTPStatus.UNPROCESSABLE_ENTITY
+    return render("plans.html", person, status=status, chosen=chosen, plans=plans)
+
+
+async def _favourite(
+    service: Service, person: Person, chosen: Chosen, plan: Plan
+) -> Favourite | None:
+    """Only what the rules themselves promise is shown. For everybody else, known or unknown, the
+    page is the same."""
+    if chosen.preferred is None:
+        return None
+    mechanic = MechanicId(chosen.preferred)
+    window = await service.desk.promise(CustomerId(person.id), mechanic, plan)
+    record = await service.people.mechanic(mechanic) if window else None
+    return Favourite(record["name"], window) if window and record else None

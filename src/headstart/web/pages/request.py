@@ -1,0 +1,87 @@
+"""The customer's waiting page: what happened, what happens next, and what they can do."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from headstart.core import commands
+from headstart.core.refusals import Refusal
+from headstart.core.request import MechanicId
+from headstart.web.api import request_view
+from headstart.web.pages.acting import RequestInPath, act
+from headstart.web.pages.persons import Customer
+from headstart.web.people import Headstart
+from headstart.web.rendering import instant, render
+from headstart.web.service import Service
+from headstart.web.story import can_accept, mechanics_named, steps
+
+SAID: Mapping[str, str] = {
+    "asking": "Everyone is being asked.",
+    "cancelled": "Your request is cancelled.",
+    Refusal.ALREADY_MATCHED: "A mechanic has accepted in the meantime, so nothing was changed.",
+    Refusal.GONE: "This request had already ended, so nothing was changed.",
+}
+
+router = APIRouter()
+
+
+@router.get("/requests/{request_id}")
+async def waiting(
+    request_id: RequestInPath, service: Headstart, person: Customer, said: str = ""
+) -> HTMLResponse:
+    """One request of this customer, told in plain sentences."""
+    view = await request_view(service, person.principal, request_id)
+    history = await service.views.history(request_id)
+    names = await _names(service, history)
+    return render(
+        "request.html",
+        person,
+        view=view,
+        steps=steps(view, history, names),
+        can_accept=can_accept(history),
+        window_s=_window_s(history),
+        said=SAID.get(said),
+        server_now=view["server_now"],
+    )
+
+
+@router.post("/requests/{request_id}/broadcast")
+async def ask_everyone(
+    request_id: RequestInPath, service: Headstart, person: Customer
+) -> RedirectResponse:
+    """Stop waiting for the favourite."""
+    who = person.principal
+    command = commands.AskEveryone(request_id, who.actor)
+    return await act(service, who, command, page=f"/requests/{request_id}", done="asking")
+
+
+@router.post("/requests/{request_id}/cancellation")
+async def cancel(
+    request_id: RequestInPath, service: Headstart, person: Customer
+) -> RedirectResponse:
+    """Withdraw the request before anybody is matched."""
+    who = person.principal
+    command = commands.CancelRequest(request_id, who.actor)
+    return await act(service, who, command, page=f"/requests/{request_id}", done="cancelled")
+
+
+async def _names(service: Service, history: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+    """The names of the favourites who were asked, and of whoever accepted."""
+    found = [
+        (mechanic, await service.people.mechanic(MechanicId(UUID(mechanic))))
+        for mechanic in mechanics_named(history)
+    ]
+    return {mechanic: record["name"] for mechanic, record in found if record}
+
+
+def _window_s(history: Sequence[Mapping[str, Any]]) -> float:
+    """How long the present deadline was when it was set."""
+    for event in reversed(history):
+        if until := event["payload"].get("until"):
+            length: timedelta = instant(until) - event["at"]
+            return max(1.0, length.total_seconds())
+    return 1.0

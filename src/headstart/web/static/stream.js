@@ -1,0 +1,90 @@
+// The stream brings news at once; polling is the guarantee; the banner says which of them works.
+
+import { heard } from "./clock.js";
+import { refresh, region } from "./region.js";
+
+const EVENTS = [
+  "priority_session_request", "request_reserved", "new_request", "priority_window_shortened",
+  "priority_window_ended", "request_accepted", "mechanic_joined", "request_released",
+  "session_completed", "request_cancelled", "request_unfilled",
+];
+const PATIENCE_MS = 3000;
+const POLL_MS = 30_000;
+const POLL_DOWN_MS = 5000;
+const REOPEN_MS = 2000;
+const JITTER_MS = 2000; // a server that comes back is not asked by everybody at once
+
+const known = new Map(); // newest version seen, by session request
+let source = null;
+let downSince = null;
+let polledAt = 0;
+let answeredAt = new Date();
+let reachable = true;
+let signedOut = false;
+
+function isNews(frame) {
+  const shown = region().querySelector(`[data-session="${frame.session_id}"]:not([data-ended])`);
+  const version = Math.max(known.get(frame.session_id) ?? 0, Number(shown?.dataset.version ?? 0));
+  known.set(frame.session_id, Math.max(version, frame.version));
+  return frame.version > version;
+}
+
+function open(onNews) {
+  source?.close();
+  source = new EventSource("/api/v1/stream");
+  source.addEventListener("snapshot", poll); // whatever happened before the stream was open
+  source.addEventListener("resync", poll);
+  source.addEventListener("ready", () => {
+    downSince = null;
+    show();
+  });
+  for (const name of EVENTS) {
+    source.addEventListener(name, (event) => {
+      const frame = JSON.parse(event.data);
+      heard(frame.server_now);
+      if (isNews(frame)) onNews(name, frame);
+    });
+  }
+  source.onerror = () => {
+    if (downSince === null) setTimeout(poll, JITTER_MS * Math.random());
+    downSince ??= Date.now();
+    const closed = source.readyState === EventSource.CLOSED;
+    if (closed) setTimeout(open, REOPEN_MS + JITTER_MS * Math.random(), onNews);
+  };
+}
+
+export async function poll() {
+  polledAt = Date.now();
+  try {
+    await refresh();
+    [reachable, signedOut, answeredAt] = [true, false, new Date()];
+  } catch (error) {
+    signedOut = error.status === 401;
+    reachable = error.status < 500; // undefined, when nobody answered, is not
+  }
+  show();
+}
+
+function truth() {
+  const last = answeredAt.toLocaleTimeString();
+  if (signedOut) return "You are signed out. Go to the front page to sign in again.";
+  if (!reachable) return `No connection. What you see is from ${last}. Nothing is lost: the server goes on.`;
+  if (downSince === null || Date.now() - downSince < PATIENCE_MS) return "";
+  return `Reconnecting. Until then this page looks every ${POLL_DOWN_MS / 1000} seconds; last at ${last}.`;
+}
+
+function show() {
+  const banner = document.getElementById("connection");
+  banner.textContent = truth();
+  banner.hidden = !banner.textContent;
+}
+
+export function connect(onNews = poll) {
+  open(onNews);
+  addEventListener("online", poll);
+  setInterval(() => {
+    const every = downSince === null && reachable ? POLL_MS : POLL_DOWN_MS;
+    if (Date.now() - polledAt >= every) poll();
+    else show();
+  }, 1000);
+}

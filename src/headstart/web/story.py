@@ -1,0 +1,121 @@
+"""The story of a request in plain sentences, for the customer who waits.
+
+It says why the search widened, but never makes a no personal: whoever declined is "not available".
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from headstart.core.request import FallbackReason
+from headstart.web.rendering import first_name, money
+
+Event = Mapping[str, Any]
+Payload = Mapping[str, Any]
+
+SOMEBODY = "your favourite"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the timeline."""
+
+    at: datetime
+    sentence: str
+
+
+def steps(view: Payload, history: Sequence[Event], names: Mapping[str, str]) -> Sequence[Step]:
+    """What has happened, oldest first."""
+    told = [Step(event["at"], sentence) for event in history if (sentence := _tell(event, names))]
+    return [Step(history[0]["at"], _beginning(view)), *told]
+
+
+def mechanics_named(history: Sequence[Event]) -> Sequence[str]:
+    """The ids of everybody the story names. A stranger's id must not become a name."""
+    named = [event["payload"].get("mechanic") for event in history if _names_somebody(event)]
+    return [mechanic for mechanic in dict.fromkeys(named) if mechanic]
+
+
+def can_accept(history: Sequence[Event]) -> int:
+    """How many could accept when everybody was asked last: free, approved, and not decided."""
+    opened = [index for index, one in enumerate(history) if one["kind"] == "request_opened"]
+    if not opened:
+        return 0
+    before = history[: opened[-1]]
+    out = {one["payload"]["mechanic"] for one in before if _is_out(one)}
+    return max(0, (history[opened[-1]]["eligible"] or 0) - len(out))
+
+
+def _is_out(event: Event) -> bool:
+    if event["kind"] == "reservation_ended":
+        return bool(event["payload"]["reason"] == FallbackReason.DECLINED)
+    return event["kind"] in ("offer_declined", "match_released")
+
+
+def _names_somebody(event: Event) -> bool:
+    stranger = event["payload"].get("reason") == FallbackReason.NOT_A_FAVORITE
+    return event["kind"] in _TELLERS and not stranger
+
+
+def _beginning(view: Payload) -> str:
+    if not view["amount"]:
+        return f"You booked {view['plan_name']}."
+    return f"You booked {view['plan_name']} and paid {money(view['amount'], view['currency'])}."
+
+
+def _tell(event: Event, names: Mapping[str, str]) -> str | None:
+    tell = _TELLERS.get(event["kind"])
+    if tell is None:
+        return None
+    payload = event["payload"]
+    full_name = names.get(payload.get("mechanic") or "")
+    sentence = tell(payload, first_name(full_name) if full_name else SOMEBODY)
+    return sentence[0].upper() + sentence[1:]
+
+
+def _reserved(payload: Payload, name: str) -> str:
+    order = "first" if payload["step"] == 0 else "next"
+    return f"We asked {name} {order}, and nobody else."
+
+
+def _ended(payload: Payload, name: str) -> str:
+    match payload["reason"]:
+        case FallbackReason.NO_RESPONSE:
+            return f"{name} did not answer in time."
+        case FallbackReason.CUSTOMER_SKIPPED:
+            return "You chose not to wait any longer."
+        case FallbackReason.OPERATOR:
+            return "Our team chose not to wait any longer."
+        case _:
+            return f"{name} is not available right now."
+
+
+def _skipped(payload: Payload, name: str) -> str:
+    if payload["reason"] == FallbackReason.NOT_A_FAVORITE:
+        return "The mechanic you named is not one of your favourites, so nobody was asked first."
+    return f"{name} is not available right now."
+
+
+def _undone(payload: Payload, name: str) -> str:
+    came = "did not come" if payload["reason"] == "no_show" else "had to withdraw"
+    return f"{name} {came}. We are looking for somebody else."
+
+
+def _cancelled(_payload: Payload, _name: str) -> str:
+    return "The request was cancelled."
+
+
+_TELLERS: Mapping[str, Callable[[Payload, str], str]] = {
+    "request_reserved": _reserved,
+    "favorite_skipped": _skipped,
+    "window_shortened": lambda _, name: f"{name} went offline, so we shortened the wait.",
+    "reservation_ended": _ended,
+    "request_opened": lambda _payload, _name: "We asked everyone.",
+    "request_matched": lambda _, name: f"{name} accepted.",
+    "mechanic_joined": lambda _, name: f"{name} joined the session.",
+    "match_released": _undone,
+    "session_completed": lambda _payload, _name: "The session is over.",
+    "request_cancelled": _cancelled,
+    "request_unfilled": lambda _payload, _name: "Nobody accepted in time.",
+}

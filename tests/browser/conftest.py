@@ -1,0 +1,137 @@
+"""A real browser before a real server. A missing browser is reported loudly, or is a failure."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from headstart.lab.backstage import wait_until
+from headstart.lab.stage import OVERALL_LIMIT_MINUTES, Stage, put_up
+from headstart.lab.visitors import Person
+from headstart.web.people import SESSION_COOKIE
+from tests.browser.cast import Cast
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+HERE = Path(__file__).parent
+LOUD = "!!! BROWSER TESTS DID NOT RUN"
+PATIENCE_MS = 5_000  # for what ought to happen at once; an expectation waits no longer than needed
+LAUNCH = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--no-first-run"),
+)
+REQUIRED = os.environ.get("REQUIRE_BROWSER") == "1"
+NOT_OURS = re.compile(r"Failed to load resource|net::ERR_")  # the browser's note of a refusal
+
+# Without its package the stories cannot even be read; where a browser is required, that fails.
+collect_ignore_glob = [] if find_spec("playwright") or REQUIRED else ["test_*.py"]
+
+
+def chromium() -> str | None:
+    """The browser's executable, if there is one."""
+    return os.environ.get("CHROMIUM") or shutil.which("chromium")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what lies here; skip it where there is no browser, unless one is required."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            if chromium() is None and not REQUIRED:
+                item.add_marker(pytest.mark.skip(reason=LOUD))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Nobody must take a skipped browser test for a passed one."""
+    skipped = [
+        one for one in terminalreporter.stats.get("skipped", ()) if LOUD in str(one.longrepr)
+    ]
+    if skipped or collect_ignore_glob:
+        terminalreporter.section(LOUD, sep="!", red=True, bold=True)
+        terminalreporter.write_line(
+            "They need Chromium and playwright: install them, or set CHROMIUM to the executable."
+            " REQUIRE_BROWSER=1 makes this a failure."
+        )
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Stage]:
+    """A server process, a payment sandbox and a database, for all stories."""
+    with put_up() as stage:
+        yield stage
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """One browser; every person gets a window of their own that shares nothing."""
+    executable = chromium()
+    assert executable, "a browser is required, and there is none"
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=LAUNCH)
+        yield browser
+        browser.close()
+
+
+class Windows:
+    """The windows of one story, and everything that went wrong in them."""
+
+    def __init__(self, browser: "Browser", stage: Stage) -> None:
+        self._browser = browser
+        self._stage = stage
+        self._contexts: list[BrowserContext] = []
+        self.errors: list[str] = []
+
+    def open(self, person: Person | None, path: str, **options: Any) -> "Page":
+        """A page in a new window, with this person signed in."""
+        context = self._browser.new_context(base_url=self._stage.server.url, **options)
+        self._contexts.append(context)
+        if person:
+            cookie = {"name": SESSION_COOKIE, "value": person.token, "url": person.base}
+            context.add_cookies([cookie])  # type: ignore[list-item]
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda said: self._heed(said.type, said.text))
+        page.goto(path)
+        return page
+
+    def _heed(self, kind: str, text: str) -> None:
+        if kind == "error" and not NOT_OURS.search(text):
+            self.errors.append(text)
+
+    def close(self) -> None:
+        """All of them."""
+        for context in self._contexts:
+            context.close()
+
+
+@pytest.fixture
+def windows(browser: "Browser", stage: Stage) -> Iterator[Windows]:
+    """Windows that close after the story, which must not have upset any script."""
+    windows = Windows(browser, stage)
+    yield windows
+    windows.close()
+    assert not windows.errors
+
+
+@pytest.fixture
+def cast(stage: Stage) -> Iterator[Cast]:
+    """People who were in no other story. After theirs, nothing that was asked stays open."""
+    yield Cast.on(stage)
+    for ended in ("reserved", "open"):
+        stage.advance(OVERALL_LIMIT_MINUTES)
+        wait_until(partial(_none, stage, ended), f"something stayed {ended}")
+
+
+def _none(stage: Stage, pending: str) -> bool:
+    return not stage.rows("select from session_requests where stage = $1", pending)
