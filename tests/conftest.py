@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -24,7 +24,20 @@ if TYPE_CHECKING:
     from headstart.store.postgres import Pool
 
 FAST_AND_FORGETFUL = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+BROWSER_TESTS_DID_NOT_RUN = "!!! BROWSER TESTS DID NOT RUN"
 _numbers = count()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Nobody must take a skipped browser test for a passed one."""
+    skipped = terminalreporter.stats.get("skipped", ())
+    missed = [one for one in skipped if BROWSER_TESTS_DID_NOT_RUN in str(one.longrepr)]
+    if missed:
+        terminalreporter.section(BROWSER_TESTS_DID_NOT_RUN, sep="!", red=True, bold=True)
+        terminalreporter.write_line(
+            f"{len(missed)} tests need Chromium: install it, or set CHROMIUM to the executable."
+            " REQUIRE_BROWSER=1 makes this a failure."
+        )
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A real browser before a real server. A missing browser is reported loudly, or is a failure."""
+"""A real browser before a real server. A missing one is reported by ``tests/conftest.py``."""
 
 import os
 import re
@@ -16,12 +16,12 @@ from headstart.lab.stage import OVERALL_LIMIT_MINUTES, Stage, put_up
 from headstart.lab.visitors import Person
 from headstart.web.people import SESSION_COOKIE
 from tests.browser.cast import Cast
+from tests.conftest import BROWSER_TESTS_DID_NOT_RUN
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
 HERE = Path(__file__).parent
-LOUD = "!!! BROWSER TESTS DID NOT RUN"
 PATIENCE_MS = 5_000  # for what ought to happen at once; an expectation waits no longer than needed
 LAUNCH = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"),
@@ -45,20 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.browser)
             if chromium() is None and not REQUIRED:
-                item.add_marker(pytest.mark.skip(reason=LOUD))
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Nobody must take a skipped browser test for a passed one."""
-    skipped = [
-        one for one in terminalreporter.stats.get("skipped", ()) if LOUD in str(one.longrepr)
-    ]
-    if skipped or collect_ignore_glob:
-        terminalreporter.section(LOUD, sep="!", red=True, bold=True)
-        terminalreporter.write_line(
-            "They need Chromium and playwright: install them, or set CHROMIUM to the executable."
-            " REQUIRE_BROWSER=1 makes this a failure."
-        )
+                item.add_marker(pytest.mark.skip(reason=BROWSER_TESTS_DID_NOT_RUN))
 
 
 @pytest.fixture(scope="session")

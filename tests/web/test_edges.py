@@ -1,6 +1,7 @@
 """Who may do what, what a bad request hears, and that nobody ever sees a stack trace."""
 
 import asyncio
+import json
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -284,3 +285,16 @@ async def test_an_operator_makes_people_known(world: World) -> None:
         f"/api/v1/mechanics/{mechanic}", json=body | {"status": "king"}, headers=world.operator
     )
     assert wrong.status_code == 422
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
+async def test_a_character_that_cannot_be_kept_is_named(text: str, world: World) -> None:
+    body = json.dumps({"plan": "standard", "contact_phone": text, "concern": "It squeals"})
+    headers = world.customer | {"Content-Type": "application/json"}
+    intake = await world.client.post("/api/v1/intakes", content=body, headers=headers)
+    assert intake.status_code in (400, 422), intake.text
+    known = json.dumps({"name": text, "status": "approved"})
+    headers = world.operator | {"Content-Type": "application/json"}
+    path = f"/api/v1/mechanics/{uuid4()}"
+    mechanic = await world.client.put(path, content=known, headers=headers)
+    assert mechanic.status_code in (400, 422), mechanic.text

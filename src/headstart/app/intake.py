@@ -21,6 +21,13 @@ from headstart.core.request import CustomerId, IntakeId, MechanicId, RequestId, 
 
 CONCERN_CHARACTERS_MAX = 2_000
 VEHICLE_CHARACTERS_MAX = 200
+CHARACTERS_MAX = {
+    "plan": 40,
+    "concern": CONCERN_CHARACTERS_MAX,
+    "vehicle": VEHICLE_CHARACTERS_MAX,
+    "contact_email": 320,
+    "contact_phone": 40,
+}
 NOBODYS = UUID(int=0)  # for a request that is only imagined
 
 
@@ -157,8 +164,8 @@ class IntakeDesk:
         return plan
 
     async def _checked_plan(self, booking: Booking) -> Plan:
-        plan = await self.plan(booking.plan)
         _check_texts(booking)
+        plan = await self.plan(booking.plan)
         if len(booking.preferred) > CHAIN_STEPS_MAX:
             raise BadIntake(
                 "preferred_mechanic_id", f"Name {CHAIN_STEPS_MAX} favourites at the most."
@@ -216,7 +223,7 @@ def _intake(intake_id: IntakeId, customer: CustomerId, booking: Booking, plan: P
         id=intake_id,
         customer=customer,
         plan_code=plan.code,
-        amount=plan.amount + (plan.specialist_premium if booking.specialist else 0),
+        amount=plan.price(specialist=booking.specialist),
         currency=plan.currency,
         routing_type=booking.routing_type,
         preferred=booking.preferred,
@@ -231,10 +238,14 @@ def _intake(intake_id: IntakeId, customer: CustomerId, booking: Booking, plan: P
 
 
 def _check_texts(booking: Booking) -> None:
-    limits = {"concern": CONCERN_CHARACTERS_MAX, "vehicle": VEHICLE_CHARACTERS_MAX}
-    for name, most in limits.items():
+    for name, most in CHARACTERS_MAX.items():
         text: str = getattr(booking, name)
         if len(text) > most:
             raise BadIntake(name, f"Please use {most} characters at the most.")
-        if "\0" in text:
+        if not _can_be_kept(text):
             raise BadIntake(name, "This contains a character that cannot be kept.")
+
+
+def _can_be_kept(text: str) -> bool:
+    """PostgreSQL keeps neither NUL nor half a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= one <= "\udfff" for one in text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import asyncpg
 
-from headstart.app.ports import Unavailable
+from headstart.app.ports import NotStorable, Unavailable
 from headstart.store.queries import queries
 
 STATEMENT_TIMEOUT_S = 10
@@ -119,10 +119,18 @@ def _unavailable_errors() -> Iterator[None]:
     """Name what means "the database, not the statement": the caller may try again."""
     try:
         yield
+    except _NOT_STORABLE as error:
+        raise NotStorable(str(error)) from error
     except _UNAVAILABLE as error:
         raise Unavailable(f"{type(error).__name__}: {error}") from error
 
 
+_NOT_STORABLE = (
+    asyncpg.CharacterNotInRepertoireError,
+    asyncpg.UntranslatableCharacterError,
+    asyncpg.DataError,
+    UnicodeEncodeError,
+)
 _UNAVAILABLE = (
     OSError,  # includes TimeoutError and refused connections
     asyncpg.PostgresConnectionError,

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from headstart.app.dispatcher import Contended
 from headstart.app.intake import BadIntake, KeyReused
-from headstart.app.ports import PaymentsRefused, PaymentsUnavailable, Unavailable
+from headstart.app.ports import NotStorable, PaymentsRefused, PaymentsUnavailable, Unavailable
 from headstart.core.refusals import Refusal
 
 PROBLEM_TYPE = "application/problem+json"
@@ -105,6 +105,9 @@ def problem_of(error: Exception) -> Problem:
         case KeyReused():
             detail = "This Idempotency-Key came before with another booking."
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail)
+        case NotStorable():
+            detail = "A text contains a character that cannot be kept."
+            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", detail)
         case PaymentsUnavailable() | PaymentsRefused():
             return _unavailable(
                 "payments_unavailable",
@@ -151,6 +154,7 @@ def install_problem_handlers(app: FastAPI, present: Callable[[Request, Problem],
         Problem,
         BadIntake,
         KeyReused,
+        NotStorable,
         PaymentsRefused,
         PaymentsUnavailable,
         Unavailable,

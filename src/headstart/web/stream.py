@@ -79,13 +79,14 @@ async def _messages(
 
 
 async def _live(subscription: Subscription, sent: Cursor) -> AsyncIterator[str]:
-    """Everything after ``sent``; a comment now and then, so that a dead reader is noticed."""
+    """Everything after ``sent``; a heartbeat when there is nothing, so that both ends notice a
+    connection that is dead."""
     while True:
         try:
             async with asyncio.timeout(HEARTBEAT_S):
                 frame = await subscription.next()
         except TimeoutError:
-            yield ": still here\n\n"
+            yield _message("heartbeat", {}, None)
             continue
         if frame is None:
             return

@@ -11,7 +11,7 @@ from headstart.app.ports.payments import (
     PaymentsUnavailable,
 )
 from headstart.app.ports.people import People
-from headstart.app.ports.requests import Change, Requests, Seen, Unavailable
+from headstart.app.ports.requests import Change, NotStorable, Requests, Seen, Unavailable
 
 __all__ = [
     "Change",
@@ -23,6 +23,7 @@ __all__ = [
     "Intake",
     "Intakes",
     "LoggedEvent",
+    "NotStorable",
     "PaymentEvent",
     "Payments",
     "PaymentsRefused",

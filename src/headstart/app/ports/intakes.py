@@ -24,6 +24,10 @@ class Plan:
     priority_window: timedelta | None
     active: bool
 
+    def price(self, *, specialist: bool) -> int:
+        """What the customer pays, the specialist premium included."""
+        return self.amount + (self.specialist_premium if specialist else 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Intake:

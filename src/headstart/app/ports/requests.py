@@ -16,6 +16,10 @@ class Unavailable(Exception):
     """The database cannot be reached, or did not answer in time: nothing was decided, try again."""
 
 
+class NotStorable(Exception):
+    """A text holds a character that the database cannot keep: NUL, or half a surrogate pair."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A request, the facts about it and the clock, consistently."""

@@ -321,7 +321,8 @@ from session_requests r
 join intakes intake on intake.id = r.intake_id
 join plans plan on plan.code = r.plan_code
 left join mechanics asked on asked.id = r.reserved_for
-left join mechanics preferred on preferred.id = r.preferred_mechanic_id
+left join mechanics preferred
+    on preferred.id = r.preferred_mechanic_id and r.priority_notified_at is not null
 left join mechanics matched on matched.id = r.matched_mechanic_id;
 
 

@@ -12,10 +12,12 @@ const PATIENCE_MS = 3000;
 const POLL_MS = 30_000;
 const POLL_DOWN_MS = 5000;
 const REOPEN_MS = 2000;
+const SILENCE_MS = 25_000; // two heartbeats and some: a connection can be dead without an error
 const JITTER_MS = 2000; // a server that comes back is not asked by everybody at once
 
 const known = new Map(); // newest version seen, by session request
 let source = null;
+let heardAt = Date.now();
 let downSince = null;
 let polledAt = 0;
 let answeredAt = new Date();
@@ -32,6 +34,8 @@ function isNews(frame) {
 function open(onNews) {
   source?.close();
   source = new EventSource("/api/v1/stream");
+  heardAt = Date.now();
+  source.addEventListener("heartbeat", () => (heardAt = Date.now()));
   source.addEventListener("snapshot", poll); // whatever happened before the stream was open
   source.addEventListener("resync", poll);
   source.addEventListener("ready", () => {
@@ -40,6 +44,7 @@ function open(onNews) {
   });
   for (const name of EVENTS) {
     source.addEventListener(name, (event) => {
+      heardAt = Date.now();
       const frame = JSON.parse(event.data);
       heard(frame.server_now);
       if (isNews(frame)) onNews(name, frame);
@@ -83,6 +88,7 @@ export function connect(onNews = poll) {
   open(onNews);
   addEventListener("online", poll);
   setInterval(() => {
+    if (source.readyState === EventSource.OPEN && Date.now() - heardAt > SILENCE_MS) open(onNews);
     const every = downSince === null && reachable ? POLL_MS : POLL_DOWN_MS;
     if (Date.now() - polledAt >= every) poll();
     else show();
