@@ -1,6 +1,8 @@
 """The command line: what works, and that what does not is one clear line and exit code 1."""
 
+import asyncio
 import sys
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -9,6 +11,8 @@ import pytest
 from headstart import __main__ as command_line
 from headstart.core.access import Principal, Role
 from headstart.settings import Settings
+from headstart.store.people import PeopleStore
+from headstart.store.postgres import connected
 from headstart.wiring import tokens
 
 SECRET = "a secret of more than thirty-two characters"
@@ -62,6 +66,9 @@ class Run:
         ({"PRIORITY_WINDOW_MINUTES": "26"}, "to ask everybody"),
         ({"ENABLE_FAVORITES_PRIORITY": "perhaps"}, "ENABLE_FAVORITES_PRIORITY"),
         ({"HEADSTART_OFFLINE_POLICY": "pray"}, "HEADSTART_OFFLINE_POLICY"),
+        ({"HEADSTART_JOIN_LIMIT_MINUTES": "1e300"}, "HEADSTART_JOIN_LIMIT_MINUTES"),
+        ({"HEADSTART_PRESENCE_LEASE_S": "inf"}, "HEADSTART_PRESENCE_LEASE_S"),
+        ({"HEADSTART_OFFLINE_WINDOW_MINUTES": "nan"}, "HEADSTART_OFFLINE_WINDOW_MINUTES"),
         ({"HEADSTART_JWT_SECRET": "short"}, "32 characters"),
         ({"HEADSTART_MODE": "demo", "HEADSTART_HOST": "0.0.0.0"}, "loopback only"),
         ({"DATABASE_URL": NOWHERE}, "the database cannot be reached"),
@@ -122,3 +129,26 @@ def test_explaining_what_does_not_exist_says_so(run: Run, database: str) -> None
 
 def test_migrating_twice_is_harmless(run: Run, database: str) -> None:
     assert run("migrate", DATABASE_URL=database) == (0, "the database is up to date\n", "")
+
+
+async def _advance(database: str) -> None:
+    async with connected(database, connections_max=2) as pool:
+        await PeopleStore(pool).advance_clock(timedelta(minutes=60))
+
+
+def test_production_refuses_a_database_whose_clock_was_moved(run: Run, database: str) -> None:
+    asyncio.run(_advance(database))
+    code, _, err = run("serve", DATABASE_URL=database)
+    assert code == 1
+    assert "the test clock of this database runs 1:00:00 ahead" in err
+
+
+def test_a_plan_whose_window_does_not_fit_stops_the_start(run: Run, database: str) -> None:
+    async def widen() -> None:
+        async with connected(database, connections_max=2) as pool:
+            await pool.execute("update plans set priority_window_minutes = 29 where code = 'quick'")
+
+    asyncio.run(widen())
+    code, _, err = run("serve", DATABASE_URL=database)
+    assert code == 1
+    assert "plan quick: priority windows of 29 min leave less than 5 min" in err

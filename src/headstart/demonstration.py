@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import uvicorn
@@ -13,7 +13,7 @@ from headstart.core.request import CustomerId, MechanicId
 from headstart.payments.sandbox import SANDBOX_SECRET_KEY, SANDBOX_WEBHOOK_SECRET
 from headstart.payments.sandbox.server import create_app as create_sandbox
 from headstart.payments.sandbox.settings import SandboxSettings
-from headstart.serving import serve_web
+from headstart.serving import Server, serve_web
 from headstart.settings import Mode, Settings
 from headstart.store.migrate import migrate
 from headstart.store.people import PeopleStore
@@ -75,15 +75,6 @@ async def introduce_people(people: PeopleStore) -> None:
         await people.add_favorite(CustomerId(customer), MechanicId(mechanic))
 
 
-class _Quiet(uvicorn.Server):
-    """A second server in one process: the first one hears the signals for both."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """None of ours."""
-        yield
-
-
 @asynccontextmanager
 async def _sandbox(settings: Settings) -> AsyncIterator[None]:
     """The payment sandbox, remembering its payments over a restart."""
@@ -100,7 +91,7 @@ async def _sandbox(settings: Settings) -> AsyncIterator[None]:
     config = uvicorn.Config(
         app, host=HOST, port=settings.port + 1, log_level="warning", access_log=False, ws="none"
     )
-    server = _Quiet(config)
+    server = Server(config)
     serving = asyncio.create_task(server.serve())
     try:
         yield

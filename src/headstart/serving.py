@@ -2,12 +2,12 @@
 
 import asyncio
 import signal
-from types import FrameType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import uvicorn
 from prometheus_client import start_http_server
 
-from headstart.app.feed import Feed
 from headstart.settings import Settings
 from headstart.web.app import create_app
 from headstart.web.service import Service
@@ -17,24 +17,33 @@ GRACE_S = 3  # for answers in progress when the server is asked to stop
 CONNECTIONS_MAX = 20_000
 
 
-class _Server(uvicorn.Server):
-    """Ends open streams at once when it is asked to stop."""
+class Server(uvicorn.Server):
+    """Leaves the signals alone: uvicorn would raise them again, before our own tidying up."""
 
-    def __init__(self, config: uvicorn.Config, feed: Feed) -> None:
-        super().__init__(config)
-        self._feed = feed
-        self._loop = asyncio.get_running_loop()
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None."""
+        yield
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Called in the middle of anything, hence by way of the loop."""
-        self._loop.call_soon_threadsafe(self._feed.end_streams)
-        super().handle_exit(sig, frame)
+
+def on_stop_signal(act: Callable[[], None]) -> None:
+    """Call this once the process is asked to stop."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, act)
 
 
 async def serve_web(settings: Settings, dsn: str) -> None:
-    """Serve until SIGINT or SIGTERM."""
+    """Serve until SIGINT or SIGTERM; open streams end at once, answers in progress are finished."""
     async with service(settings, dsn) as assembled, loops(assembled, dsn, feed=True):
-        await _Server(_config(assembled), assembled.feed).serve()
+        server = Server(_config(assembled))
+
+        def stop() -> None:
+            assembled.feed.end_streams()
+            server.should_exit = True
+
+        on_stop_signal(stop)
+        await server.serve()
 
 
 def _config(assembled: Service) -> uvicorn.Config:
@@ -56,9 +65,7 @@ def _config(assembled: Service) -> uvicorn.Config:
 async def serve_worker(settings: Settings, dsn: str) -> None:
     """Enforce deadlines until SIGINT or SIGTERM."""
     stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for sig in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(sig, stopped.set)
+    on_stop_signal(stopped.set)
     async with service(settings, dsn) as assembled, loops(assembled, dsn, feed=False):
         if settings.metrics_port is not None:
             start_http_server(settings.metrics_port, settings.host)

@@ -74,6 +74,7 @@ class Settings(BaseSettings):
         default=2,
         alias="HEADSTART_OFFLINE_WINDOW_MINUTES",
         gt=0,
+        le=24 * 60,
         description="The shorter window of the policy `shorten`.",
     )
     overall_limit_minutes: float = Field(
@@ -87,18 +88,21 @@ class Settings(BaseSettings):
         default=5,
         alias="HEADSTART_BROADCAST_MINIMUM_MINUTES",
         gt=0,
+        le=7 * 24 * 60,
         description="How long everybody is asked at the least.",
     )
     join_limit_minutes: float | None = Field(
         default=None,
         alias="HEADSTART_JOIN_LIMIT_MINUTES",
         gt=0,
+        le=7 * 24 * 60,
         description="A matched mechanic who has not joined by then loses the job. Unset: never.",
     )
     presence_lease_s: float = Field(
         default=60,
         alias="HEADSTART_PRESENCE_LEASE_S",
         ge=5,
+        le=7 * 24 * 3600,
         description="How long a heartbeat proves that a mechanic is online.",
     )
     stripe_secret_key: SecretStr | None = Field(

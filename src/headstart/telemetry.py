@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from contextlib import suppress
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
@@ -24,9 +25,28 @@ FEED_LAG_S = Histogram(
     "From an event to its frames.",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30),
 )
+FEED_STALL_S = Gauge(
+    "headstart_feed_stall_seconds",
+    "How long the oldest event waits because a transaction somewhere in the server still runs.",
+)
 STREAMS = Gauge("headstart_streams", "Open streams.")
 STREAMS_CUT = Counter("headstart_streams_cut", "Streams cut because their reader was too slow.")
 WEBHOOKS = Counter("headstart_webhooks", "Payment events received.", ["outcome"])
+
+
+class _StandardError:
+    """Writes lines, and never fails: a closed pipe must not stop what is being reported on."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def msg(self, line: str) -> None:
+        """One line."""
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+
+    log = debug = info = warn = warning = error = err = critical = fatal = exception = msg
 
 
 def configure_logging(*, readable: bool) -> None:
@@ -41,5 +61,5 @@ def configure_logging(*, readable: bool) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_StandardError,
     )

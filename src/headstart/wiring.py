@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from secrets import token_bytes
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from headstart.app.intake import Addresses, IntakeDesk
 from headstart.app.terms import Terms
 from headstart.app.wakeups import Wakeups
 from headstart.core.policy import PolicyError, require_room_to_broadcast
+from headstart.identity.seals import Seals
 from headstart.identity.tokens import Tokens
 from headstart.payments.gateway import (
     StripeConfiguration,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from headstart.store.postgres import Pool
 
 START_PATIENCE_S = 10.0
+LOOP_CONNECTIONS = 3  # of their own: a crowd of people must not hold up the deadlines
 ADDRESS_FILE = "address"  # in the data directory, for commands beside a running service
 
 
@@ -96,12 +99,20 @@ async def service(settings: Settings, dsn: str) -> AsyncIterator[Service]:
     payment = payment_configuration(settings)
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(records(settings, dsn))
+        own = await stack.enter_async_context(
+            connected(
+                dsn,
+                connections_max=LOOP_CONNECTIONS,
+                prepared_statements=settings.prepared_statements,
+            )
+        )
         await _require_plans_that_fit(IntakeStore(pool), settings)
+        await _require_real_time(PeopleStore(pool), settings)
         gateway = None
         if payment:
             gateway = StripeGateway(secret_key=payment.secret_key, api_base=payment.api_base)
             stack.push_async_callback(gateway.close)
-        yield _assemble(settings, pool, gateway, payment)
+        yield _assemble(settings, pool, own, gateway, payment)
 
 
 async def _require_plans_that_fit(intakes: IntakeStore, settings: Settings) -> None:
@@ -113,6 +124,15 @@ async def _require_plans_that_fit(intakes: IntakeStore, settings: Settings) -> N
                 require_room_to_broadcast(policy, plan.priority_window)
             except PolicyError as error:
                 raise PolicyError(f"plan {plan.code}: {error}") from error
+
+
+async def _require_real_time(people: PeopleStore, settings: Settings) -> None:
+    """ValueError for production on a database whose test clock was moved."""
+    ahead = await people.clock_ahead()
+    if ahead and settings.mode is Mode.PRODUCTION:
+        raise ValueError(
+            f"the test clock of this database runs {ahead} ahead: it is a demo's or a test's"
+        )
 
 
 def payment_configuration(settings: Settings) -> StripeConfiguration | None:
@@ -128,6 +148,7 @@ def payment_configuration(settings: Settings) -> StripeConfiguration | None:
 def _assemble(
     settings: Settings,
     pool: "Pool",
+    own: "Pool",
     gateway: StripeGateway | None,
     payment: StripeConfiguration | None,
 ) -> Service:
@@ -155,9 +176,12 @@ def _assemble(
             checkout_lifetime=timedelta(minutes=settings.checkout_minutes),
             new_id=uuid4,
         ),
-        deadlines=Deadlines(dispatcher, requests, wakeups),
-        feed=Feed(event_log, wakeups),
+        deadlines=Deadlines(
+            Dispatcher(RequestStore(own), wakeups.announce), RequestStore(own), wakeups
+        ),
+        feed=Feed(EventLogStore(own), wakeups),
         tokens=tokens(settings),
+        seals=Seals(_token_secret(settings), token_bytes),
         webhook_secrets=payment.webhook_secrets if payment else (),
     )
 

@@ -189,11 +189,19 @@ def test_a_reader_who_is_too_slow_is_cut_and_nobody_waits_for_them() -> None:
     assert received == QUEUE_FRAMES_MAX
 
 
-@pytest.mark.parametrize("text", ["", "1", "1.", ".1", "a.b", "1.2.3", "-1.2", "9" * 60 + ".1"])
-def test_a_cursor_is_read_strictly(text: str) -> None:
-    with pytest.raises(ValueError, match="not a cursor"):
-        Cursor.parse(text)
-    assert Cursor.parse(str(Cursor(7, 9))) == Cursor(7, 9)
+async def test_a_foreign_transaction_that_holds_up_the_news_is_reported(
+    pool: "Pool", feed: Feed, intakes: IntakeStore, dispatcher: Dispatcher, cast: Cast
+) -> None:
+    async with running(feed):
+        async with pool.acquire() as foreign, foreign.transaction():
+            await foreign.execute("select pg_current_xact_id()")
+            await book(dispatcher, intakes, cast.customer)
+            async with asyncio.timeout(10):
+                while feed.stall_s == 0:  # noqa: ASYNC110 - found by polling
+                    await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            while feed.stall_s > 0:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
 
 async def test_windows_that_end_together_are_all_told(

@@ -1,5 +1,6 @@
 """Who may see a request, and who may order what: deny by default."""
 
+from dataclasses import replace
 from typing import get_args
 from uuid import UUID
 
@@ -7,10 +8,12 @@ import pytest
 
 from headstart.core import commands
 from headstart.core.access import Principal, Role, may_order, may_see
+from headstart.core.facts import Facts
 from tests.core.cast import (
     CANCELLED,
     COMPLETED,
     CUSTOMER,
+    FAVORITE,
     MATCHED,
     OPEN,
     OPERATOR,
@@ -19,6 +22,7 @@ from tests.core.cast import (
     RIVAL,
     STRANGER,
     UNFILLED,
+    WORLD,
     Story,
     accept,
     ask_everyone,
@@ -38,6 +42,7 @@ THE_RIVAL = Principal(Role.MECHANIC, RIVAL)
 A_STRANGER = Principal(Role.MECHANIC, STRANGER)
 THE_OPERATOR = Principal(Role.OPERATOR, OPERATOR)
 
+SUSPENDED = Facts({PREFERRED: replace(FAVORITE, approved=False)})
 EVERYBODY = [THE_CUSTOMER, SOMEBODY_ELSE, THE_FAVORITE, THE_RIVAL, A_STRANGER, THE_OPERATOR]
 ONLY_THE_FAVORITE = {THE_CUSTOMER, THE_FAVORITE, THE_OPERATOR}
 ALL_MECHANICS = set(EVERYBODY) - {SOMEBODY_ELSE}
@@ -83,25 +88,33 @@ TWO = given(requested(PREFERRED, RIVAL), reserved(PREFERRED))
     ],
 )
 def test_who_may_see_it(story: Story, seen_by: set[Principal]) -> None:
-    assert {who for who in EVERYBODY if may_see(who, story.known)} == seen_by
+    assert {who for who in EVERYBODY if may_see(who, story.known, WORLD)} == seen_by
 
 
 def test_a_match_within_the_window_stays_between_those_who_had_it() -> None:
     story = given(requested(PREFERRED, RIVAL), reserved(PREFERRED), matched_in_window(PREFERRED))
-    assert not may_see(THE_RIVAL, story.known)
-    assert may_see(THE_FAVORITE, story.known)
+    assert not may_see(THE_RIVAL, story.known, WORLD)
+    assert may_see(THE_FAVORITE, story.known, WORLD)
+
+
+@pytest.mark.parametrize("facts", [SUSPENDED, Facts()], ids=["suspended", "unknown"])
+def test_a_mechanic_who_is_not_approved_sees_their_own_job_and_nothing_else(facts: Facts) -> None:
+    for story in (RESERVED, OPEN, CANCELLED):
+        assert not may_see(THE_FAVORITE, story.known, facts)
+    own = given(requested(PREFERRED), reserved(PREFERRED), matched_in_window(PREFERRED))
+    assert may_see(THE_FAVORITE, own.known, facts)
 
 
 def test_an_id_alone_opens_no_door() -> None:
     """A mechanic with the id of the customer is still a mechanic, and the reverse."""
-    assert not may_see(Principal(Role.MECHANIC, CUSTOMER), RESERVED.known)
-    assert not may_see(Principal(Role.CUSTOMER, PREFERRED), RESERVED.known)
+    assert not may_see(Principal(Role.MECHANIC, CUSTOMER), RESERVED.known, WORLD)
+    assert not may_see(Principal(Role.CUSTOMER, PREFERRED), RESERVED.known, WORLD)
 
 
 MAY_ORDER = {
     commands.AcceptOffer: {Role.MECHANIC},
     commands.DeclineOffer: {Role.MECHANIC},
-    commands.ReleaseMatch: {Role.MECHANIC},
+    commands.ReleaseMatch: {Role.MECHANIC, Role.OPERATOR},
     commands.JoinSession: {Role.MECHANIC},
     commands.CompleteSession: {Role.MECHANIC, Role.OPERATOR},
     commands.AskEveryone: {Role.CUSTOMER, Role.OPERATOR},

@@ -42,6 +42,7 @@ async def test_a_statement_that_does_not_fit_stops_the_start(pool: "Pool") -> No
         "alter table mechanics add column nickname text",
         "alter table session_requests drop constraint pending_request_has_a_deadline",
         "drop index due",
+        "create or replace view eligible_mechanics as select id from mechanics",
         "create or replace function clock() returns timestamptz language sql return now()",
     ],
 )

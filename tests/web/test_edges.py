@@ -154,7 +154,12 @@ async def test_a_page_of_another_site_cannot_act_for_somebody(world: World) -> N
     token = world.customer["Authorization"].removeprefix("Bearer ")
     cookie = {"Cookie": f"headstart_session={token}"}
     path = f"/api/v1/session-requests/{request_id}/cancellation"
-    for foreign in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+    for foreign in (
+        {"Origin": "https://evil.example"},
+        {"Origin": "http://["},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ):
         refused = await world.client.post(path, headers=cookie | foreign)
         assert refused.status_code == 403, foreign
     own = {"Origin": str(world.client.base_url).rstrip("/")}
@@ -216,6 +221,37 @@ async def test_the_database_going_away_is_a_503_and_coming_back_is_enough(world:
         assert accepted.status_code == 503
     assert accepted is not None
     assert accepted.status_code == 200
+
+
+async def test_somebody_unknown_with_a_good_token_is_told_so(world: World) -> None:
+    stranger, nobody = world.headers(Role.CUSTOMER, uuid4()), world.mechanic(uuid4())
+    answers = [
+        await world.client.post("/api/v1/intakes", json={"plan": "standard"}, headers=stranger),
+        await world.client.put("/api/v1/presence", json={"on_duty": True}, headers=nobody),
+        await world.client.put(f"/api/v1/favorites/{world.cast.favorite}", headers=stranger),
+    ]
+    assert [(one.status_code, one.json()["code"]) for one in answers] == [
+        (422, "does_not_exist")
+    ] * 3
+
+
+async def test_a_suspended_mechanic_sees_no_offer(world: World) -> None:
+    request_id = await world.book()
+    people = world.service.people
+    assert isinstance(people, PeopleStore)
+    await people.set_mechanic_status(world.cast.others[0], "suspended")
+    for mechanic in (world.cast.others[0], uuid4()):
+        path = f"/api/v1/session-requests/{request_id}"
+        seen = await world.client.get(path, headers=world.mechanic(mechanic))
+        assert (seen.status_code, seen.json()["code"]) == (404, "unknown_request")
+
+
+async def test_an_operator_undoes_a_match(world: World) -> None:
+    request_id = await world.book()
+    await world.order(request_id, "acceptance", world.mechanic(world.cast.others[0]))
+    released = await world.order(request_id, "release", world.operator)
+    assert (released.status_code, released.json()["status"]) == (200, "pending")
+    assert (await world.order(request_id, "cancellation", world.operator)).status_code == 200
 
 
 async def test_a_mechanic_is_online_only_while_the_lease_lasts(world: World) -> None:

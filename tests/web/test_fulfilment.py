@@ -87,9 +87,10 @@ async def test_twins_of_an_event_at_once_make_one_request(world: World) -> None:
         ({"event": {"account": "acct_x"}}, "quarantined_account"),
         ({"event": {"type": "customer.created"}}, "ignored"),
         ({"event": {"type": "checkout.session.expired"}}, "expired"),
-        ({"client_reference_id": str(uuid4())}, "foreign"),
+        ({"client_reference_id": str(uuid4())}, "quarantined_unknown_intake"),
+        ({"client_reference_id": str(uuid4()), "payment_status": "unpaid"}, "foreign"),
         ({"client_reference_id": "x", "metadata": {}}, "foreign"),
-        ({"payment_intent": 7}, "ignored"),
+        ({"payment_intent": 7}, "quarantined_unreadable"),
     ],
 )
 async def test_news_that_is_no_payment_of_ours_makes_no_request(
@@ -100,6 +101,15 @@ async def test_news_that_is_no_payment_of_ours_makes_no_request(
     assert answer.status_code == 200
     assert answer.json()["outcome"] == outcome
     assert await world.requests() == []
+
+
+async def test_what_was_quarantined_is_looked_at_again_when_it_is_sent_again(world: World) -> None:
+    intake = (await world.submit()).json()["intake_id"]
+    wrong = paid_event(intake, event={"livemode": True})
+    assert (await world.deliver(wrong)).json()["outcome"] == "quarantined_mode"
+    assert (await world.deliver(paid_event(intake))).json()["outcome"] == "fulfilled"
+    assert (await world.deliver(paid_event(intake))).json()["outcome"] == "duplicate"
+    assert len(await world.requests()) == 1
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,8 @@ class Deadlines:
 
     async def sweep(self) -> float:
         """Act on everything that is due now; answers the seconds to sleep."""
-        self._woken.clear()
         acted = await self._exhaust(self._dispatcher.enforce_due)
+        self._woken.clear()  # by ourselves; what others have written by now is read below
         acted += await self._exhaust(self._dispatcher.review_unfit)
         self._swept_at_s = time.monotonic()
         DEADLINE_HEARTBEAT.set(time.time())
@@ -65,10 +65,12 @@ class Deadlines:
         return min(RETRY_S, RETRY_SOONEST_S * float(1 << min(self._fruitless, 10)))
 
     async def _exhaust(self, act: Callable[[int], Awaitable[int]]) -> int:
-        total = 0
-        while acted := await act(BATCH_MAX):
-            total += acted
-        return total
+        """Until a batch is not full. A backlog has two at work: while the database writes for
+        the one, the other decides."""
+        acted = await act(BATCH_MAX)
+        if acted == BATCH_MAX:
+            acted += sum(await asyncio.gather(_drain(act), _drain(act)))
+        return acted
 
     async def _nap(self, seconds: float) -> None:
         """Sleep, or less when woken."""
@@ -79,3 +81,11 @@ class Deadlines:
             async with asyncio.timeout_at(until):
                 await self._woken.wait()
                 await asyncio.sleep(DEBOUNCE_S)
+
+
+async def _drain(act: Callable[[int], Awaitable[int]]) -> int:
+    total = acted = await act(BATCH_MAX)
+    while acted == BATCH_MAX:
+        acted = await act(BATCH_MAX)
+        total += acted
+    return total

@@ -75,11 +75,13 @@ class Dispatcher:
             [command.request_id], concerned=_concerned(command), command_key=command_key
         )
         request = found[0].request if found else None
-        if request is None or (who and not may_see(who, request)):
+        if request is None:
             return Refusal.UNKNOWN_REQUEST
         seen = found[0]
-        if seen.done_before:
+        if seen.done_before:  # a key is its owner's: they may know what they did, whatever became
             return Done(request, changed=False)
+        if who and not may_see(who, request, seen.facts):
+            return Refusal.UNKNOWN_REQUEST
         judged = _judge(seen, command, command_key)
         if not isinstance(judged, Change):
             return judged

@@ -21,13 +21,14 @@ from headstart.core.audience import (
     audience,
 )
 from headstart.core.request import MechanicId
-from headstart.telemetry import FEED_LAG_S, STREAMS, STREAMS_CUT
+from headstart.telemetry import FEED_LAG_S, FEED_STALL_S, STREAMS, STREAMS_CUT
 
 PAGE_EVENTS_MAX = 500
 REPLAY_EVENTS_MAX = 5_000
 QUEUE_FRAMES_MAX = 256
 POLL_S = 0.5  # the backstop when a wake-up is lost
 RETRY_S = 0.25
+STALL_REPORTED_S = 2.0
 
 log = structlog.get_logger()
 
@@ -94,6 +95,7 @@ class Feed:
         self._cursor = Cursor()
         self._subscriptions: dict[Principal, set[Subscription]] = defaultdict(set)
         self._ended = False
+        self.stall_s = 0.0
         self.started = asyncio.Event()
 
     async def run(self) -> None:
@@ -167,7 +169,11 @@ class Feed:
                 await self._tell(page)
                 self._cursor = page[-1].cursor
             if len(page) < PAGE_EVENTS_MAX:
-                return
+                break
+        self.stall_s = await self._log.stall_s()
+        FEED_STALL_S.set(self.stall_s)
+        if self.stall_s > STALL_REPORTED_S:
+            log.error("feed_held_up_by_a_foreign_transaction", stall_s=round(self.stall_s, 1))
 
     async def _tell(self, page: Sequence[LoggedEvent]) -> None:
         approved = await self._approved(list(self._subscriptions))

@@ -38,6 +38,8 @@ class Outcome(StrEnum):
     FOREIGN_ACCOUNT = "quarantined_account"
     WRONG_MODE = "quarantined_mode"
     WRONG_AMOUNT = "quarantined_amount"
+    UNREADABLE = "quarantined_unreadable"
+    UNKNOWN_INTAKE = "quarantined_unknown_intake"
 
 
 def request_id_of(intake_id: IntakeId, checkout_session_id: str | None) -> RequestId:
@@ -65,7 +67,11 @@ class Fulfilment:
         self._livemode = livemode
 
     async def receive(self, event: PaymentEvent) -> Outcome:
-        """Take in a verified webhook event. Committed when this returns; a no-op on a repeat."""
+        """Take in a verified webhook event. Committed when this returns.
+
+        A repeat is a no-op, unless the first one was quarantined: what kept it there may have been
+        put right since.
+        """
         async with self._intakes.transaction() as tx:
             if await tx.first_receipt(event):
                 outcome = await self._heed(event, tx)
@@ -108,7 +114,7 @@ class Fulfilment:
         if event.account is not None:
             return Outcome.FOREIGN_ACCOUNT
         if event.checkout is None:
-            return Outcome.IGNORED
+            return Outcome.UNREADABLE if event.type in _PAID_EVENTS else Outcome.IGNORED
         if event.type == "checkout.session.expired":
             return await self._expire(event.checkout, tx)
         return (
@@ -127,9 +133,11 @@ class Fulfilment:
     async def _fulfil(self, checkout: CheckoutSession, tx: Intakes) -> Outcome:
         """The intake decides; everything the payment says is only compared with it."""
         intake_id = _intake_id(checkout)
-        intake = await tx.intake(intake_id) if intake_id else None
-        if intake is None:
+        if intake_id is None:
             return Outcome.FOREIGN
+        intake = await tx.intake(intake_id)
+        if intake is None:
+            return Outcome.UNKNOWN_INTAKE if checkout.is_paid else Outcome.FOREIGN
         if checkout.livemode is not self._livemode:
             return Outcome.WRONG_MODE
         if not checkout.is_paid:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -19,12 +20,11 @@ from headstart.core.policy import CHAIN_STEPS_MAX, PolicyError, require_room_to_
 from headstart.core.refusals import Refusal
 from headstart.core.request import CustomerId, IntakeId, MechanicId, RequestId, RoutingType
 
-CONCERN_CHARACTERS_MAX = 2_000
-VEHICLE_CHARACTERS_MAX = 200
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")  # the payment service checks the rest
 CHARACTERS_MAX = {
     "plan": 40,
-    "concern": CONCERN_CHARACTERS_MAX,
-    "vehicle": VEHICLE_CHARACTERS_MAX,
+    "concern": 2_000,
+    "vehicle": 200,
     "contact_email": 320,
     "contact_phone": 40,
 }
@@ -37,6 +37,10 @@ class BadIntake(Exception):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
+
+
+class CheckoutExpired(Exception):
+    """The idempotency key leads to a payment page that nobody used in time."""
 
 
 class KeyReused(Exception):
@@ -121,8 +125,8 @@ class IntakeDesk:
     ) -> Submitted:
         """Commit the intake, then open the payment page, or dispatch at once when it is free.
 
-        Raises BadIntake, KeyReused, and PaymentsUnavailable; after the last, the same key goes on
-        where this call stopped.
+        Raises BadIntake, KeyReused, CheckoutExpired and PaymentsUnavailable; after the last, the
+        same key goes on where this call stopped.
         """
         plan = await self._checked_plan(booking)
         fresh = _intake(IntakeId(self._new_id()), customer, booking, plan)
@@ -180,6 +184,8 @@ class IntakeDesk:
         return plan
 
     async def _checkout_url(self, intake: Intake, plan: Plan, booking: Booking) -> str:
+        if intake.status == "expired":
+            raise CheckoutExpired
         if intake.checkout_url is not None:
             return intake.checkout_url
         if self._payments is None or intake.checkout_expires_at is None:
@@ -244,6 +250,8 @@ def _check_texts(booking: Booking) -> None:
             raise BadIntake(name, f"Please use {most} characters at the most.")
         if not _can_be_kept(text):
             raise BadIntake(name, "This contains a character that cannot be kept.")
+    if booking.contact_email and not EMAIL.fullmatch(booking.contact_email):
+        raise BadIntake("contact_email", "This does not look like an e-mail address.")
 
 
 def _can_be_kept(text: str) -> bool:

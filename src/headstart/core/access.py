@@ -5,6 +5,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from headstart.core import commands
+from headstart.core.facts import Facts
 from headstart.core.request import Completed, Matched, MechanicId, Reserved, SessionRequest
 
 
@@ -29,27 +30,34 @@ class Principal:
         return commands.Actor(self.role.value, str(self.id))
 
 
-def may_see(who: Principal, request: SessionRequest) -> bool:
-    """May this person learn that the request exists? If not, it is answered as unknown."""
+def may_see(who: Principal, request: SessionRequest, facts: Facts) -> bool:
+    """May this person learn that the request exists? If not, it is answered as unknown.
+
+    ``facts`` must know the mechanic who asks: one who is not approved sees only their own job.
+    """
     if who.role is Role.OPERATOR:
         return True
     if who.role is Role.CUSTOMER:
         return request.customer == who.id
-    return request.broadcast_at is not None or _was_asked(MechanicId(who.id), request)
+    mechanic, state = MechanicId(who.id), request.state
+    if isinstance(state, Matched | Completed) and state.mechanic == mechanic:
+        return True
+    known = facts.mechanics.get(mechanic)
+    approved = known is not None and known.approved
+    return approved and (request.broadcast_at is not None or _was_asked(mechanic, request))
 
 
 def _was_asked(mechanic: MechanicId, request: SessionRequest) -> bool:
-    """A favourite whose turn it is, or was, or who won."""
-    had_a_turn = mechanic in request.silent | request.excluded
+    """A favourite whose turn it is, or was."""
     state = request.state
-    holds_it = isinstance(state, Reserved | Matched | Completed) and state.mechanic == mechanic
-    return had_a_turn or holds_it
+    asked_now = isinstance(state, Reserved) and state.mechanic == mechanic
+    return asked_now or mechanic in request.silent | request.excluded
 
 
 ALLOWED: dict[type[commands.Command], frozenset[Role]] = {
     commands.AcceptOffer: frozenset({Role.MECHANIC}),
     commands.DeclineOffer: frozenset({Role.MECHANIC}),
-    commands.ReleaseMatch: frozenset({Role.MECHANIC}),
+    commands.ReleaseMatch: frozenset({Role.MECHANIC, Role.OPERATOR}),
     commands.JoinSession: frozenset({Role.MECHANIC}),
     commands.CompleteSession: frozenset({Role.MECHANIC, Role.OPERATOR}),
     commands.AskEveryone: frozenset({Role.CUSTOMER, Role.OPERATOR}),

@@ -64,21 +64,25 @@ class DeclineOffer(_ByMechanic):
     """A favourite's no ends their turn at once; anybody's no is remembered."""
 
 
-class ReleaseMatch(_ByMechanic):
-    """The mechanic withdraws: the request is dispatched again and keeps its age."""
-
-
 class JoinSession(_ByMechanic):
     """The matched mechanic has joined the live session, which ends the join deadline."""
 
 
 @dataclass(frozen=True, slots=True)
-class CompleteSession:
-    """The session is over. ``mechanic`` is None when an operator says so."""
+class _OnMatch:
+    """``mechanic`` is None when an operator says so."""
 
     request_id: requests.RequestId
     mechanic: requests.MechanicId | None
     actor: Actor
+
+
+class ReleaseMatch(_OnMatch):
+    """The mechanic withdraws: the request is dispatched again and keeps its age."""
+
+
+class CompleteSession(_OnMatch):
+    """The session is over."""
 
 
 class AskEveryone(_OnRequest):

@@ -170,12 +170,16 @@ def _cancel(request: SessionRequest) -> Events | Refusal:
             return _too_late(state)
 
 
-def _release(request: SessionRequest, mechanic: MechanicId, now: datetime) -> Events | Refusal:
+def _release(
+    request: SessionRequest, mechanic: MechanicId | None, now: datetime
+) -> Events | Refusal:
     state = request.state
-    if isinstance(state, Matched) and state.mechanic == mechanic:
-        return _undo_match(request, mechanic, happened.UndoReason.RELEASED, now)
+    if isinstance(state, Matched) and mechanic in (None, state.mechanic):
+        return _undo_match(request, state.mechanic, happened.UndoReason.RELEASED, now)
     if isinstance(state, Completed | Unfilled | Cancelled):
         return Refusal.GONE
+    if mechanic is None:
+        return Refusal.NOT_MATCHED
     return NOTHING if mechanic in request.excluded else Refusal.NOT_YOURS
 
 

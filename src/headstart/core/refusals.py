@@ -25,7 +25,7 @@ class Refusal(StrEnum):
 _SENTENCES = {
     Refusal.UNKNOWN_REQUEST: "There is no such session request.",
     Refusal.RESERVED: "This request is held for another mechanic.",
-    Refusal.ALREADY_MATCHED: "Another mechanic was faster: this request is taken.",
+    Refusal.ALREADY_MATCHED: "This request is taken: a mechanic has been matched with it.",
     Refusal.GONE: "This request has ended.",
     Refusal.ALREADY_DECLINED: "You declined or withdrew from this request.",
     Refusal.MECHANIC_NOT_APPROVED: "Only approved mechanics may accept.",

@@ -8,7 +8,6 @@ from uuid import UUID
 from headstart.lab.stage import CONTACT, SURNAME, Stage
 from headstart.lab.visitors import Listener, Person
 
-BEGINNING = "0.0"  # of the log: replays whatever was ever meant for somebody
 NEVER_TOLD = {SURNAME.lower(), *(value.lower() for value in CONTACT.values()), "cs_test_", "pi_"}
 
 # DESIGN.md, section 6: what a mechanic may see before the match, and the times and states of it.
@@ -67,7 +66,7 @@ class Cast:
 
     def _knows(self, other: Person, request_id: UUID) -> Sequence[str]:
         told = [f"stream: {frame.event}" for frame in self.ears_of(other).about(request_id)]
-        again = other.listen(after=BEGINNING)
+        again = other.listen(after=self.stage.beginning)
         told += [f"replay: {frame.event}" for frame in again.about(request_id)]
         again.close()
         if str(request_id) in other.get("/offers").text:

@@ -22,6 +22,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from headstart.core.access import Principal, Role
 from headstart.core.request import CustomerId, MechanicId
+from headstart.identity.seals import Seals
 from headstart.identity.tokens import Tokens
 from headstart.lab import explain
 from headstart.lab.backstage import (
@@ -104,6 +105,11 @@ class Stage:
         who = self._person(Role.MECHANIC, name)
         self.portal.call(PeopleStore(self.pool).add_mechanic, MechanicId(who.id), name)
         return who
+
+    @property
+    def beginning(self) -> str:
+        """Of the log, sealed: a stream from there replays whatever was ever meant for somebody."""
+        return Seals(self.tokens.secret, secrets.token_bytes).seal(0, 0)
 
     def operator(self) -> Person:
         """Somebody of the house."""

@@ -42,8 +42,8 @@ class Listener:
         while True:
             try:
                 await self._serve()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("listener_cut_off", error=str(error))
+            except Exception as error:  # whatever it is, polling goes on and so must this
+                log.warning("listener_cut_off", error=f"{type(error).__name__}: {error}")
                 await asyncio.sleep(RECONNECT_S)
 
     async def _serve(self) -> None:

@@ -39,6 +39,11 @@ class EventLogStore(Postgres):
             for row in rows
         ]
 
+    async def stall_s(self) -> float:
+        """Foreign transactions hold up the news, never the deadlines."""
+        waiting_s: float | None = await self.value("log_stall")
+        return waiting_s or 0.0
+
     async def approved(self, mechanics: Sequence[MechanicId]) -> frozenset[MechanicId]:
         """Which of these may be told anything, now."""
         rows = await self.rows("approved_among", mechanics=mechanics)

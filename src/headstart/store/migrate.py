@@ -67,12 +67,15 @@ async def migrate(dsn: str) -> Sequence[Migration]:
         _check_server(connection)
         async with connection.transaction():
             await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
-            await connection.execute(f"create schema if not exists {SCHEMA}")
+            if not await connection.fetchval("select to_regnamespace($1) is not null", SCHEMA):
+                await connection.execute(f"create schema {SCHEMA}")
             await connection.execute(f"set local search_path = {SCHEMA}")
             await connection.execute(_LEDGER)
             missing = await _missing(connection)
             await _apply(connection, missing)
             return missing
+    except asyncpg.PostgresError as error:
+        raise MigrationError(f"the database refuses a migration: {error}") from error
     finally:
         await connection.close()
 

@@ -104,6 +104,11 @@ class PeopleStore(Postgres):
         row = await self.row("presence", mechanic_id=mechanic)
         return dict(row) if row else None
 
+    async def clock_ahead(self) -> timedelta:
+        """Zero, unless the test clock was moved."""
+        ahead: timedelta = await self.value("clock_ahead")
+        return ahead
+
     async def advance_clock(self, by: timedelta) -> None:
         """Move the test clock on, for every process alike. Demo and test mode only."""
         await self.rows("advance_clock", by=by)

@@ -105,9 +105,10 @@ async def read_request(request_id: RequestPath, who: SignedIn, service: Headstar
 
 async def request_view(service: Service, who: Principal, request_id: RequestId) -> Payload:
     """The view for a person's role; 404 for those who may not know that it exists."""
-    found = await service.requests.see([request_id])
+    asking = [MechanicId(who.id)] if who.role is Role.MECHANIC else []
+    found = await service.requests.see([request_id], concerned=asking)
     request = found[0].request if found else None
-    if request is None or not may_see(who, request):
+    if request is None or not may_see(who, request, found[0].facts):
         raise Problem.of_refusal(Refusal.UNKNOWN_REQUEST)
     if who.role is Role.MECHANIC:
         card = await service.views.offer_card(request_id)
@@ -185,9 +186,14 @@ def _by_person(kind: type[Any]) -> Callable[[RequestId, Principal], Any]:
     return lambda request_id, who: kind(request_id, who.actor)
 
 
-def _complete(request_id: RequestId, who: Principal) -> commands.CompleteSession:
-    mechanic = MechanicId(who.id) if who.role is Role.MECHANIC else None
-    return commands.CompleteSession(request_id, mechanic, who.actor)
+def _on_match(kind: type[Any]) -> Callable[[RequestId, Principal], Any]:
+    """By the mechanic whose match it is, or by an operator."""
+
+    def build(request_id: RequestId, who: Principal) -> Any:
+        mechanic = MechanicId(who.id) if who.role is Role.MECHANIC else None
+        return kind(request_id, mechanic, who.actor)
+
+    return build
 
 
 _add_command(
@@ -199,12 +205,12 @@ _add_command("cancellation", "Withdraw the request.", _by_person(commands.Cancel
 _add_command(
     "release",
     "Withdraw from a match; the request is dispatched again.",
-    _by_mechanic(commands.ReleaseMatch),
+    _on_match(commands.ReleaseMatch),
 )
 _add_command(
     "arrival", "The matched mechanic has joined the session.", _by_mechanic(commands.JoinSession)
 )
-_add_command("completion", "The session is over.", _complete)
+_add_command("completion", "The session is over.", _on_match(commands.CompleteSession))
 
 
 @router.get("/offers")
@@ -248,7 +254,8 @@ async def put_presence(body: NewPresence, who: SignedIn, service: Headstart) -> 
     presence = await service.people.set_presence(
         MechanicId(who.id), on_duty=body.on_duty, lease=lease
     )
-    service.wakeups.announce()
+    if not body.on_duty:
+        service.wakeups.announce()  # a policy may end the window of somebody who goes
     return {
         "on_duty": presence["on_duty"],
         "lease_until": presence["lease_until"].isoformat(),

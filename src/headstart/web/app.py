@@ -12,9 +12,11 @@ from starlette.types import ASGIApp
 
 from headstart import __version__
 from headstart.app.ports import Unavailable
+from headstart.core.access import Role
 from headstart.settings import Mode
 from headstart.web import api, demo, operators, pages, stream, webhook
 from headstart.web.edges import BodyLimit, SecurityHeaders, security_headers
+from headstart.web.people import Visitor, require_role, signed_in
 from headstart.web.problems import install_problem_handlers
 from headstart.web.service import Service
 
@@ -65,9 +67,12 @@ def _add_health(app: FastAPI, service: Service) -> None:
             "ready": silence_s < SWEEP_SILENCE_S_MAX,
             "server_now": now.isoformat(),
             "deadlines_swept_s_ago": round(silence_s, 3),
+            "feed_held_up_s": round(service.feed.stall_s, 3),
         }
         return JSONResponse(body, 200 if body["ready"] else HTTPStatus.SERVICE_UNAVAILABLE)
 
     @app.get("/metrics", include_in_schema=False)
-    async def metrics() -> Response:
+    async def metrics(who: Visitor) -> Response:
+        if service.settings.mode is Mode.PRODUCTION:  # counters tell of jobs that are not yet open
+            require_role(signed_in(who), Role.OPERATOR)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
+from starlette.datastructures import Address
 
 from headstart.app.views import Payload
 from headstart.core.access import Principal, Role
@@ -17,14 +18,23 @@ from headstart.web.people import SESSION_COOKIE, Headstart
 from headstart.web.problems import Problem, forbidden
 from headstart.web.service import Service
 
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})  # no name that leads here
 SESSION_LIFETIME = timedelta(hours=12)
 HOME = {Role.CUSTOMER: "/dashboard", Role.MECHANIC: "/mechanic", Role.OPERATOR: "/admin"}
 
 
 def on_loopback(request: Request) -> None:
     """403 for everybody who is not on this machine."""
-    if request.client is None or not ip_address(request.client.host).is_loopback:
+    host = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
+    if host not in LOOPBACK_HOSTS or not _is_loopback(request.client):
         raise forbidden("Personas are for people on this machine.")
+
+
+def _is_loopback(client: Address | None) -> bool:
+    try:
+        return client is not None and ip_address(client.host).is_loopback
+    except ValueError:
+        return False
 
 
 router = APIRouter(

@@ -11,8 +11,14 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from headstart.app.dispatcher import Contended
-from headstart.app.intake import BadIntake, KeyReused
-from headstart.app.ports import NotStorable, PaymentsRefused, PaymentsUnavailable, Unavailable
+from headstart.app.intake import BadIntake, CheckoutExpired, KeyReused
+from headstart.app.ports import (
+    DoesNotExist,
+    NotStorable,
+    PaymentsRefused,
+    PaymentsUnavailable,
+    Unavailable,
+)
 from headstart.core.refusals import Refusal
 
 PROBLEM_TYPE = "application/problem+json"
@@ -90,34 +96,66 @@ def forbidden(detail: str) -> Problem:
     return Problem(HTTPStatus.FORBIDDEN, "forbidden", detail)
 
 
-def _unavailable(code: str, detail: str) -> Problem:
-    headers = {"Retry-After": "2"}
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, headers=headers)
+# What the application may say, and how it is answered: status, code, sentence.
+_ANSWERS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
+    KeyReused: (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "idempotency_key_reused",
+        "This Idempotency-Key came before with another booking.",
+    ),
+    CheckoutExpired: (
+        HTTPStatus.GONE,
+        "checkout_expired",
+        "This payment page has expired: book again, with a new Idempotency-Key.",
+    ),
+    NotStorable: (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "invalid",
+        "A text contains a character that cannot be kept.",
+    ),
+    DoesNotExist: (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "does_not_exist",
+        "This names somebody, or something, that does not exist.",
+    ),
+    PaymentsUnavailable: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "payments_unavailable",
+        "The payment service cannot be asked right now; please try again.",
+    ),
+    PaymentsRefused: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "payments_unavailable",
+        "The payment service cannot be asked right now; please try again.",
+    ),
+    Unavailable: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "unavailable",
+        "Please try again in a moment; nothing is lost.",
+    ),
+    Contended: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "unavailable",
+        "Please try again in a moment; nothing is lost.",
+    ),
+}
+_TRY_AGAIN_AFTER = {"Retry-After": "2"}
 
 
 def problem_of(error: Exception) -> Problem:
     """The answer for an error of the application."""
+    if type(error) in _ANSWERS:
+        status, code, detail = _ANSWERS[type(error)]
+        again = _TRY_AGAIN_AFTER if status is HTTPStatus.SERVICE_UNAVAILABLE else None
+        return Problem(status, code, detail, headers=again)
     match error:
         case Problem():
             return error
         case BadIntake(field=field):
             return Problem.of_field(field, str(error))
-        case KeyReused():
-            detail = "This Idempotency-Key came before with another booking."
-            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail)
-        case NotStorable():
-            detail = "A text contains a character that cannot be kept."
-            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", detail)
-        case PaymentsUnavailable() | PaymentsRefused():
-            return _unavailable(
-                "payments_unavailable",
-                "The payment service does not answer. Nothing was charged; please try again.",
-            )
-        case Unavailable() | Contended():
-            return _unavailable("unavailable", "Please try again in a moment; nothing is lost.")
-        case HTTPException(status_code=status, detail=detail):
-            phrase = HTTPStatus(status)
-            return Problem(phrase, phrase.name.lower(), str(detail), headers=error.headers)
+        case HTTPException(status_code=number, detail=detail):
+            status = HTTPStatus(number)
+            return Problem(status, status.name.lower(), str(detail), headers=error.headers)
         case _:
             detail = "Something went wrong on our side; it was reported."
             return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail)
@@ -150,18 +188,7 @@ def install_problem_handlers(app: FastAPI, present: Callable[[Request, Problem],
         log.error("request_failed", path=request.url.path, exc_info=error)
         return present(request, problem_of(error))
 
-    kinds: tuple[type[Exception], ...] = (
-        Problem,
-        BadIntake,
-        KeyReused,
-        NotStorable,
-        PaymentsRefused,
-        PaymentsUnavailable,
-        Unavailable,
-        Contended,
-        HTTPException,
-    )
-    for kind in kinds:
+    for kind in (Problem, BadIntake, HTTPException, *_ANSWERS):
         app.add_exception_handler(kind, known)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(Exception, unexpected)

@@ -9,6 +9,7 @@ from headstart.app.fulfilment import Fulfilment
 from headstart.app.intake import IntakeDesk
 from headstart.app.ports import People, Requests, Switchboard, Views
 from headstart.app.wakeups import Wakeups
+from headstart.identity.seals import Seals
 from headstart.identity.tokens import Tokens
 from headstart.settings import Settings
 
@@ -29,4 +30,5 @@ class Service:
     deadlines: Deadlines
     feed: Feed
     tokens: Tokens
+    seals: Seals
     webhook_secrets: tuple[str, ...]

@@ -14,6 +14,7 @@ from headstart.app.ports import Cursor, Unavailable
 from headstart.app.views import Payload
 from headstart.core.access import Principal, Role
 from headstart.core.request import CustomerId, MechanicId
+from headstart.identity.seals import Seals
 from headstart.web.api import offers_snapshot, requests_snapshot
 from headstart.web.people import Headstart, SignedIn
 from headstart.web.problems import Problem
@@ -36,7 +37,7 @@ async def stream(
     if service.feed.streams_of(who) >= STREAMS_PER_PERSON_MAX:
         detail = f"{STREAMS_PER_PERSON_MAX} streams are open already."
         raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "too_many_streams", detail)
-    resume_after = _cursor(last_event_id)
+    resume_after = _cursor(service, last_event_id)
     return StreamingResponse(
         _messages(service, who, resume_after),
         media_type="text/event-stream",
@@ -44,15 +45,14 @@ async def stream(
     )
 
 
-def _cursor(last_event_id: str | None) -> Cursor | None:
+def _cursor(service: Service, last_event_id: str | None) -> Cursor | None:
     if not last_event_id:
         return None
     try:
-        return Cursor.parse(last_event_id)
+        return Cursor(*service.seals.open(last_event_id))
     except ValueError as error:
-        raise Problem(
-            HTTPStatus.BAD_REQUEST, "bad_cursor", "Last-Event-ID is not one of ours."
-        ) from error
+        detail = "Last-Event-ID is not one of ours."
+        raise Problem(HTTPStatus.BAD_REQUEST, "bad_cursor", detail) from error
 
 
 async def _messages(
@@ -64,21 +64,21 @@ async def _messages(
         try:
             sent = await service.feed.place()
             yield f"retry: {RECONNECT_MS}\n\n"
-            yield _message("snapshot", await _snapshot(service, who), None)
+            yield _message("snapshot", await _snapshot(service, who))
             if resume_after is not None:
                 async for frame in service.feed.replay(who, resume_after):
                     sent = max(sent, frame.cursor)
-                    yield _frame_message(frame)
-            yield _message("ready", {}, max(sent, resume_after or sent))
-            async for message in _live(subscription, sent):
+                    yield _frame_message(service.seals, frame)
+            yield _message("ready", {}, _sealed(service.seals, max(sent, resume_after or sent)))
+            async for message in _live(service.seals, subscription, sent):
                 yield message
         except (TooSlow, ReplayTooLong):
-            yield _message("resync", {}, await service.feed.place())
+            yield _message("resync", {}, _sealed(service.seals, await service.feed.place()))
         except Unavailable:
             return  # the client reconnects, and resumes where it was
 
 
-async def _live(subscription: Subscription, sent: Cursor) -> AsyncIterator[str]:
+async def _live(seals: Seals, subscription: Subscription, sent: Cursor) -> AsyncIterator[str]:
     """Everything after ``sent``; a heartbeat when there is nothing, so that both ends notice a
     connection that is dead."""
     while True:
@@ -86,12 +86,12 @@ async def _live(subscription: Subscription, sent: Cursor) -> AsyncIterator[str]:
             async with asyncio.timeout(HEARTBEAT_S):
                 frame = await subscription.next()
         except TimeoutError:
-            yield _message("heartbeat", {}, None)
+            yield _message("heartbeat", {})
             continue
         if frame is None:
             return
         if frame.cursor > sent:
-            yield _frame_message(frame)
+            yield _frame_message(seals, frame)
 
 
 async def _snapshot(service: Service, who: Principal) -> Payload:
@@ -104,11 +104,16 @@ async def _snapshot(service: Service, who: Principal) -> Payload:
             return {"server_now": (await service.requests.clock()).isoformat()}
 
 
-def _frame_message(frame: Frame) -> str:
-    return _message(frame.event, {"topic": frame.topic, **frame.payload}, frame.cursor)
+def _frame_message(seals: Seals, frame: Frame) -> str:
+    payload = {"topic": frame.topic, **frame.payload}
+    return _message(frame.event, payload, _sealed(seals, frame.cursor))
 
 
-def _message(event: str, payload: Payload, cursor: Cursor | None) -> str:
-    lines = [f"id: {cursor}"] if cursor is not None else []
+def _sealed(seals: Seals, cursor: Cursor) -> str:
+    return seals.seal(cursor.xid, cursor.id)
+
+
+def _message(event: str, payload: Payload, event_id: str | None = None) -> str:
+    lines = [f"id: {event_id}"] if event_id is not None else []
     lines += [f"event: {event}", f"data: {json.dumps(payload, separators=(',', ':'))}"]
     return "\n".join(lines) + "\n\n"

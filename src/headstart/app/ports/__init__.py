@@ -11,13 +11,21 @@ from headstart.app.ports.payments import (
     PaymentsUnavailable,
 )
 from headstart.app.ports.people import People
-from headstart.app.ports.requests import Change, NotStorable, Requests, Seen, Unavailable
+from headstart.app.ports.requests import (
+    Change,
+    DoesNotExist,
+    NotStorable,
+    Requests,
+    Seen,
+    Unavailable,
+)
 
 __all__ = [
     "Change",
     "CheckoutOrder",
     "CheckoutSession",
     "Cursor",
+    "DoesNotExist",
     "EventLog",
     "Flag",
     "Intake",

@@ -17,17 +17,6 @@ class Cursor:
     xid: int = 0
     id: int = 0
 
-    def __str__(self) -> str:
-        return f"{self.xid}.{self.id}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Cursor":
-        """The inverse of ``str``; ValueError for anything else."""
-        xid, dot, event_id = text.partition(".")
-        if not (dot and xid.isdecimal() and event_id.isdecimal() and len(text) <= 40):
-            raise ValueError(f"not a cursor: {text[:40]!r}")
-        return cls(int(xid), int(event_id))
-
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
@@ -53,6 +42,10 @@ class EventLog(Protocol):
 
     async def after(self, cursor: Cursor, limit: int) -> Sequence[LoggedEvent]:
         """The next events, oldest first."""
+        ...
+
+    async def stall_s(self) -> float:
+        """How long the oldest event waits for a foreign transaction to end; 0 when none does."""
         ...
 
     async def approved(self, mechanics: Sequence[MechanicId]) -> frozenset[MechanicId]:

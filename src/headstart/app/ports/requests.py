@@ -16,6 +16,10 @@ class Unavailable(Exception):
     """The database cannot be reached, or did not answer in time: nothing was decided, try again."""
 
 
+class DoesNotExist(Exception):
+    """A row would refer to somebody, or something, that does not exist."""
+
+
 class NotStorable(Exception):
     """A text holds a character that the database cannot keep: NUL, or half a surrogate pair."""
 

@@ -129,6 +129,11 @@ create function priority_metadata(
         'fallback_reason', fallback_reason
     )) else '{}'::jsonb end;
 
+create function without_priority(metadata jsonb) returns jsonb
+    language sql immutable parallel safe
+    return metadata - array['routing_type', 'preferred_mechanic_id', 'priority_notified_at',
+        'priority_window_minutes', 'fallback_broadcast_at', 'fallback_reason'];
+
 create table session_requests (
     id uuid primary key,
     intake_id uuid not null references intakes,
@@ -202,7 +207,7 @@ create table session_requests (
     constraint window_and_notice_come_together
         check ((priority_notified_at is null) = (priority_window_minutes is null)),
     constraint metadata_mirrors_the_columns
-        check (metadata @> priority_metadata(
+        check (metadata = without_priority(metadata) || priority_metadata(
             routing_type, preferred_mechanic_id, priority_notified_at, priority_window_minutes,
             fallback_broadcast_at, fallback_reason))
 ) with (fillfactor = 80);

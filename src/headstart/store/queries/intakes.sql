@@ -73,10 +73,12 @@ where id = :id;
 update headstart.intakes set status = :status where id = :id and status <> 'paid';
 
 -- first_receipt
--- Record a payment event; nothing when it came before. Waits for a concurrent first receipt.
+-- Record a payment event; nothing when it came before and needs nobody. Waits for a concurrent
+-- first receipt.
 insert into headstart.stripe_events (id, type, object_id, livemode, api_version, outcome)
 values (:id, :type, :object_id, :livemode, :api_version, 'received')
-on conflict (id) do nothing
+on conflict (id) do update set outcome = 'received'
+where stripe_events.outcome like 'quarantined%'
 returning id;
 
 -- conclude_receipt

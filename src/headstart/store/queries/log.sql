@@ -6,6 +6,13 @@ where xid < pg_snapshot_xmin(pg_current_snapshot())
 order by xid desc, id desc
 limit 1;
 
+-- log_stall
+-- How long the oldest event has been waiting to be told because a transaction that began before it,
+-- anywhere in the server, still runs; null when none is waiting.
+select extract(epoch from headstart.clock() - min(at))::double precision
+from headstart.session_events
+where xid >= pg_snapshot_xmin(pg_current_snapshot());
+
 -- log_after
 -- Events after a place, in an order that no late commit can change, with the card of each offer.
 select e.xid, e.id, e.request_id, e.version, e.kind, e.at, e.payload, e.eligible,

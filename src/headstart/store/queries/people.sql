@@ -83,6 +83,10 @@ returning on_duty, lease_until, last_seen;
 select on_duty, on_duty and lease_until > (select headstart.clock()) as is_online, last_seen
 from headstart.presence where mechanic_id = :mechanic_id;
 
+-- clock_ahead
+-- How far the clock runs ahead of real time.
+select ahead from headstart.test_clock;
+
 -- advance_clock
 -- Move the test clock on by this much. Demo and test mode only.
 update headstart.test_clock set ahead = ahead + :by::interval;

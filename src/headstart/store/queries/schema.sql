@@ -14,6 +14,13 @@ from (
     union all
     select format('index %s', i.indexdef) from pg_indexes i where i.schemaname = :schema::text
     union all
+    select format('view %s %s', v.relname, pg_get_viewdef(v.oid))
+    from pg_class v where v.relnamespace = :schema::text::regnamespace and v.relkind = 'v'
+    union all
+    select format('trigger %s', pg_get_triggerdef(g.oid))
+    from pg_trigger g join pg_class t on t.oid = g.tgrelid
+    where t.relnamespace = :schema::text::regnamespace and not g.tgisinternal
+    union all
     select format('function %s %s', p.proname, pg_get_functiondef(p.oid))
     from pg_proc p where p.pronamespace = :schema::text::regnamespace and p.prokind = 'f'
 ) shape;

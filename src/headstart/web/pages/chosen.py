@@ -1,7 +1,5 @@
 """What a customer has chosen so far, read leniently from an address or a form."""
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlencode
@@ -12,8 +10,6 @@ from starlette.datastructures import ImmutableMultiDict
 from headstart.app.intake import Booking
 from headstart.core.request import MechanicId, RoutingType
 
-EMAIL_CHARACTERS_MAX = 320
-_EMAIL = re.compile(r"[^@\s\0]+@[^@\s\0]+\.[^@\s\0]+")
 _YES = frozenset({"true", "1", "on", "yes"})
 
 Values = ImmutableMultiDict[str, object]
@@ -48,13 +44,6 @@ class Chosen:
             contact_email=_first(values, "contact_email").strip(),
         )
 
-    def errors(self) -> Mapping[str, str]:
-        """What has to be put right, by field."""
-        email = self.contact_email
-        if email and not (len(email) <= EMAIL_CHARACTERS_MAX and _EMAIL.fullmatch(email)):
-            return {"contact_email": "This does not look like an e-mail address."}
-        return {}
-
     def booking(self) -> Booking:
         """As the desk takes it."""
         return Booking(
@@ -79,9 +68,9 @@ class Chosen:
 
 
 def _first(values: "ImmutableMultiDict[str, str] | Values", name: str) -> str:
-    """Line breaks as one character, as the browser counts them."""
+    """Line breaks as one character, as the browser counts them; nothing that cannot be shown."""
     given = next((one for one in values.getlist(name) if isinstance(one, str)), "")
-    return given.replace("\r\n", "\n")
+    return given.replace("\r\n", "\n").encode("utf-8", "replace").decode()
 
 
 def _uuid(text: str) -> MechanicId | None:

@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from headstart.app.fulfilment import request_id_of
-from headstart.app.intake import CONCERN_CHARACTERS_MAX, VEHICLE_CHARACTERS_MAX, BadIntake
+from headstart.app.intake import (
+    CHARACTERS_MAX,
+    BadIntake,
+    CheckoutExpired,
+)
 from headstart.app.ports import PaymentsRefused, PaymentsUnavailable, Plan, Unavailable
 from headstart.core.request import CustomerId, MechanicId
-from headstart.web.pages.chosen import EMAIL_CHARACTERS_MAX, Chosen
+from headstart.web.pages.chosen import Chosen
 from headstart.web.pages.persons import Customer
 from headstart.web.people import Headstart
 from headstart.web.problems import Problem
@@ -30,6 +33,7 @@ KEY_LIFETIME = timedelta(minutes=20)
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 TRY_AGAIN = "The payment page cannot be opened right now. Nothing was charged; please try again."
+EXPIRED = "The payment page was open for too long. Nothing was charged; please go on once more."
 REFUSED = "The payment could not be started. Nothing was charged. Please contact us."
 
 router = APIRouter()
@@ -73,9 +77,8 @@ async def submit(request: Request, service: Headstart, person: Customer) -> Resp
     """
     form = await request.form(max_fields=FIELDS_MAX, max_files=0)
     chosen, key = Chosen.of(form), _key(str(form.get("key", "")))
-    errors = chosen.errors()
-    if errors or await _plan(service, chosen) is None:
-        return await _form(service, person, chosen, key=key, errors=errors)
+    if await _plan(service, chosen) is None:
+        return await _form(service, person, chosen, key=key)
     booking = chosen.booking()
     try:
         submitted = await service.desk.submit(
@@ -83,6 +86,8 @@ async def submit(request: Request, service: Headstart, person: Customer) -> Resp
         )
     except BadIntake as error:
         return await _form(service, person, chosen, key=key, errors={error.field: str(error)})
+    except CheckoutExpired:
+        return await _form(service, person, chosen, key=_key(""), notice=EXPIRED)
     except PaymentsUnavailable:
         return await _form(service, person, chosen, key=key, notice=TRY_AGAIN)
     except PaymentsRefused:
@@ -97,7 +102,7 @@ async def paid(service: Headstart, person: Customer, session_id: str = "") -> Re
     """Where the payment page sends the customer: on to the request, or wait for the payment."""
     try:
         intake = await service.fulfilment.settle(session_id)
-    except (PaymentsUnavailable, Unavailable):
+    except (PaymentsUnavailable, PaymentsRefused, Unavailable):
         return render("payment.html", person, reached=False)
     if intake is None or intake.customer != person.id:
         raise Problem(HTTPStatus.NOT_FOUND, "unknown_payment", "There is no such payment.")
@@ -146,15 +151,8 @@ async def _form(
         errors=errors or {},
         notice=notice,
         key=key,
-        limits=_LIMITS,
+        limits=CHARACTERS_MAX,
     )
-
-
-_LIMITS: Mapping[str, Any] = {
-    "concern": CONCERN_CHARACTERS_MAX,
-    "vehicle": VEHICLE_CHARACTERS_MAX,
-    "contact_email": EMAIL_CHARACTERS_MAX,
-}
 
 
 def _status(errors: Mapping[str, str] | None, notice: str | None) -> HTTPStatus:
