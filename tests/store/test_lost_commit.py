@@ -16,6 +16,7 @@ from headstart.core import commands
 from headstart.core.request import RequestId
 from headstart.store.intakes import IntakeStore
 from headstart.store.postgres import connected
+from headstart.store.queries import queries
 from headstart.store.requests import RequestStore
 from tests.conftest import Cast
 from tests.store.booking import book, booking, mechanic_actor
@@ -114,7 +115,8 @@ async def test_a_lost_answer_to_an_accept_is_repaired_by_the_same_key(
     mechanic = cast.others[0]
     accept = commands.AcceptOffer(request.id, mechanic, mechanic_actor(mechanic))
     async with through_a_proxy(database) as store:
-        await store.write([])  # prepared here, so that what gets lost is the answer to the commit
+        # Prepared here, so that what gets lost is the answer to the commit.
+        await store.rows("write_event", **dict.fromkeys(queries()["write_event"].parameters))
         dispatcher = Dispatcher(store, lambda: None)
         LosesAnswers.lose = 1
         with pytest.raises(Unavailable):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 
@@ -9,11 +10,12 @@ from headstart.app.ports import Change, Seen
 from headstart.core.request import CustomerId, MechanicId, RequestId
 from headstart.store.postgres import Postgres
 from headstart.store.rows import (
+    changed_row,
+    columns,
     event_rows,
     facts_from,
     new_request_row,
     request_from,
-    request_row,
 )
 
 # Somebody else was faster in a way that only the schema can see: judge again.
@@ -31,9 +33,8 @@ class RequestStore(Postgres):
         command_key: str | None = None,
     ) -> Sequence[Seen]:
         """One statement: rows, facts and clock come from one snapshot."""
-        rows = await self.rows(
-            "read_requests", ids=ids, concerned=concerned, command_key=command_key
-        )
+        name, values = _reading(ids, command_key)
+        rows = await self.rows(name, concerned=concerned, **values)
         return [
             Seen(request_from(dict(row)), facts_from(row["facts"]), row["now"], row["done_before"])
             for row in rows
@@ -52,15 +53,15 @@ class RequestStore(Postgres):
 
     async def write(self, changes: Sequence[Change]) -> frozenset[RequestId]:
         """One statement for state and log; what was changed in between is left alone."""
-        expected = {change.request.id: change.before for change in changes}
+        if not changes:
+            return frozenset()
+        requests = [changed_row(change) for change in changes]
+        events = [_beside_request(row) for change in changes for row in event_rows(change)]
         try:
-            rows = await self.rows(
-                "write_requests",
-                requests=[request_row(change.request) for change in changes],
-                ids=list(expected),
-                expected=[before.version if before else 0 for before in expected.values()],
-                events=[row for change in changes for row in event_rows(change)],
-            )
+            if len(events) == 1:
+                rows = await self.rows("write_event", **requests[0], **events[0])
+            else:
+                rows = await self.rows("write_requests", **columns(requests), **columns(events))
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name in _LOST_RACES:
                 return frozenset()
@@ -86,3 +87,18 @@ class RequestStore(Postgres):
         """Negative when overdue."""
         wait_s: float | None = await self.value("next_due")
         return wait_s
+
+
+def _reading(ids: Sequence[RequestId], command_key: str | None) -> tuple[str, dict[str, Any]]:
+    """The statement that reads no more than is asked for, and what only it takes."""
+    if len(ids) != 1:
+        assert command_key is None, "a command is about one request"
+        return "read_requests", {"ids": ids}
+    if command_key is None:
+        return "read_request", {"id": ids[0]}
+    return "read_request_and_effect", {"id": ids[0], "command_key": command_key}
+
+
+def _beside_request(event: dict[str, Any]) -> dict[str, Any]:
+    """An event's values under names that its request does not use."""
+    return {f"event_{name}": value for name, value in event.items()}

@@ -1,9 +1,11 @@
 """Between the rules' values and the database's rows. Nothing else knows the columns."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, get_args
+from uuid import UUID
 
 from pydantic import TypeAdapter
 
@@ -30,7 +32,6 @@ from headstart.core.request import (
 Row = Mapping[str, Any]
 
 _POLICY = TypeAdapter(Policy)
-_FACTS = TypeAdapter(dict[MechanicId, MechanicFacts])
 
 
 def event_kind(event_type: type[happened.Event]) -> str:
@@ -41,6 +42,7 @@ def event_kind(event_type: type[happened.Event]) -> str:
 EVENT_TYPES: Mapping[str, type[happened.Event]] = {
     event_kind(event_type): event_type for event_type in get_args(happened.Event)
 }
+_KINDS: Mapping[type[happened.Event], str] = {kind: name for name, kind in EVENT_TYPES.items()}
 
 
 _ADAPTERS: Mapping[type[happened.Event], TypeAdapter[happened.Event]] = {
@@ -63,10 +65,10 @@ def event_rows(change: Change) -> list[dict[str, Any]]:
     first_version = change.request.version - len(change.events) + 1
     return [
         {
-            "request_id": str(change.request.id),
+            "request_id": change.request.id,
             "version": first_version + offset,
-            "kind": event_kind(type(event)),
-            "at": change.at.isoformat(),
+            "kind": _KINDS[type(event)],
+            "at": change.at,
             "actor": str(change.actor),
             "round": change.request.round,
             "payload": event_payload(event),
@@ -77,29 +79,40 @@ def event_rows(change: Change) -> list[dict[str, Any]]:
 
 
 def request_row(request: SessionRequest) -> dict[str, Any]:
-    """The columns that change over a request's life, as JSON values."""
+    """The columns that change over a request's life."""
     reserved = request.state if isinstance(request.state, Reserved) else None
     matched = request.state if isinstance(request.state, Matched | Completed) else None
     return {
-        "id": str(request.id),
+        "id": request.id,
         "status": _status(request.state),
         "stage": _stage(request.state),
-        "due_at": _iso(request.due_at),
+        "due_at": request.due_at,
         "chain_step": reserved.step if reserved else None,
-        "reserved_for": str(reserved.mechanic) if reserved else None,
+        "reserved_for": reserved.mechanic if reserved else None,
         "window_shortened": bool(reserved and reserved.shortened),
         "priority_window_minutes": _minutes(request.priority_window),
-        "priority_notified_at": _iso(request.priority_notified_at),
-        "fallback_broadcast_at": _iso(request.fallback.at) if request.fallback else None,
+        "priority_notified_at": request.priority_notified_at,
+        "fallback_broadcast_at": request.fallback.at if request.fallback else None,
         "fallback_reason": request.fallback.reason if request.fallback else None,
-        "broadcast_at": _iso(request.broadcast_at),
-        "matched_mechanic_id": str(matched.mechanic) if matched else None,
-        "matched_at": _iso(_matched_at(matched)),
-        "silent_mechanics": sorted(map(str, request.silent)),
-        "excluded_mechanics": sorted(map(str, request.excluded)),
+        "broadcast_at": request.broadcast_at,
+        "matched_mechanic_id": matched.mechanic if matched else None,
+        "matched_at": _matched_at(matched),
+        "silent_mechanics": _array(request.silent),
+        "excluded_mechanics": _array(request.excluded),
         "round": request.round,
         "version": request.version,
     }
+
+
+def changed_row(change: Change) -> dict[str, Any]:
+    """The columns of a request that has changed, and the version that it must still have."""
+    expected = change.before.version if change.before else 0
+    return request_row(change.request) | {"expected_version": expected}
+
+
+def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
+    """Rows, of which there is at least one, turned on their side."""
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def new_request_row(change: Change) -> dict[str, Any]:
@@ -108,17 +121,17 @@ def new_request_row(change: Change) -> dict[str, Any]:
     assert isinstance(requested, happened.SessionRequested), "a request begins so"
     request = change.request
     return request_row(request) | {
-        "intake_id": str(requested.intake),
-        "customer_id": str(request.customer),
+        "intake_id": requested.intake,
+        "customer_id": request.customer,
         "plan_code": requested.plan,
         "checkout_session_id": requested.payment.checkout_session,
         "payment_intent_id": requested.payment.payment_intent,
         "routing_type": request.routing_type,
-        "preferred_mechanic_id": str(request.preferred) if request.preferred else None,
-        "chain": [str(step.mechanic) for step in request.chain],
+        "preferred_mechanic_id": request.preferred,
+        "chain": [step.mechanic for step in request.chain],
         "chain_windows_s": [step.window.total_seconds() for step in request.chain],
         "policy": _POLICY.dump_python(request.policy, mode="json"),
-        "created_at": _iso(request.created_at),
+        "created_at": request.created_at,
     }
 
 
@@ -130,7 +143,7 @@ def request_from(row: Row) -> SessionRequest:
         version=row["version"],
         created_at=row["created_at"],
         routing_type=RoutingType(row["routing_type"]),
-        policy=_POLICY.validate_python(row["policy"]),
+        policy=_policy(row["policy"]),
         chain=tuple(
             ChainStep(mechanic, timedelta(seconds=window_s))
             for mechanic, window_s in zip(row["chain"], row["chain_windows_s"], strict=True)
@@ -149,7 +162,14 @@ def request_from(row: Row) -> SessionRequest:
 
 def facts_from(value: Any) -> Facts:
     """The facts of a query that built them as one object by mechanic id."""
-    return Facts(_FACTS.validate_python(value or {}))
+    known: dict[str, dict[str, bool]] = value or {}
+    return Facts({MechanicId(UUID(id)): MechanicFacts(**one) for id, one in known.items()})
+
+
+@lru_cache
+def _policy(text: str) -> Policy:
+    """Many requests share few policies."""
+    return _POLICY.validate_json(text)
 
 
 def _state(row: Row) -> State:
@@ -222,5 +242,6 @@ def _minutes(window: timedelta | None) -> float | None:
     return int(minutes) if minutes.is_integer() else minutes
 
 
-def _iso(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat()
+def _array(mechanics: frozenset[MechanicId]) -> str:
+    """As PostgreSQL writes it: arrays of different lengths do not make an array."""
+    return "{" + ",".join(sorted(map(str, mechanics))) + "}"

@@ -1,24 +1,45 @@
--- read_requests
--- Requests with the facts about the mechanics they concern and the clock, all of one snapshot.
+-- {seen}
+-- A request with the facts about the mechanics it concerns and the clock, all of one snapshot.
 -- Whoever writes on the strength of this names the version or holds the lock, so that the clock
 -- is never older than the state it judges.
-select r.*, seen.now,
+       r.id, r.customer_id, r.version, r.created_at, r.routing_type, r.policy::text as policy,
+       r.chain, r.chain_windows_s, r.status, r.stage, r.due_at, r.reserved_for, r.chain_step,
+       r.window_shortened, r.matched_mechanic_id, r.matched_at, r.preferred_mechanic_id,
+       r.priority_window_minutes, r.priority_notified_at, r.fallback_broadcast_at,
+       r.fallback_reason, r.broadcast_at, r.silent_mechanics, r.excluded_mechanics, r.round,
+       clock.now,
        (
            select jsonb_object_agg(m.id, jsonb_build_object(
                'approved', m.approved,
                'busy', m.busy,
-               'online', coalesce(m.online_until > seen.now, false),
+               'online', exists (
+                   select from headstart.presence p
+                   where p.mechanic_id = m.id and p.on_duty and p.lease_until > clock.now),
                'favorite', exists (
                    select from headstart.favorites f
                    where f.customer_id = r.customer_id and f.mechanic_id = m.id)))
            from headstart.mechanic_facts m
            where m.id = any (r.chain || :concerned::uuid[])
-       ) as facts,
-       exists (
+       ) as facts
+
+-- read_request
+-- One request: the hot path, and so without anything that only some commands need.
+select {seen}, false as done_before
+from headstart.session_requests r, (select headstart.clock() as now) clock
+where r.id = :id;
+
+-- read_request_and_effect
+-- One request, and whether a command with this key has changed it before.
+select {seen}, exists (
            select from headstart.session_events e
-           where e.request_id = r.id and e.command_key = :command_key::text
-       ) as done_before
-from headstart.session_requests r, (select headstart.clock() as now) seen
+           where e.request_id = r.id and e.command_key = :command_key) as done_before
+from headstart.session_requests r, (select headstart.clock() as now) clock
+where r.id = :id;
+
+-- read_requests
+-- Any number of requests.
+select {seen}, false as done_before
+from headstart.session_requests r, (select headstart.clock() as now) clock
 where r.id = any (:ids::uuid[]);
 
 -- read_facts
@@ -85,11 +106,58 @@ select extract(epoch from min(due_at) - headstart.clock())::double precision as 
 from headstart.session_requests
 where due_at is not null;
 
+-- write_event
+-- The one write, for a single event, as nearly every command of a person is. All values are plain
+-- parameters, so that the server has no sets to unpack.
+with n as (
+    select :id::uuid as id, :expected_version::integer as expected_version,
+           :version::integer as version, :round::smallint as round,
+           :status::text as status, :stage::text as stage, :due_at::timestamptz as due_at,
+           :chain_step::smallint as chain_step, :reserved_for::uuid as reserved_for,
+           :window_shortened::boolean as window_shortened,
+           :priority_window_minutes::numeric as priority_window_minutes,
+           :priority_notified_at::timestamptz as priority_notified_at,
+           :fallback_broadcast_at::timestamptz as fallback_broadcast_at,
+           :fallback_reason::text as fallback_reason, :broadcast_at::timestamptz as broadcast_at,
+           :matched_mechanic_id::uuid as matched_mechanic_id,
+           :matched_at::timestamptz as matched_at,
+           :silent_mechanics::text as silent_mechanics,
+           :excluded_mechanics::text as excluded_mechanics
+), e as (
+    select :event_request_id::uuid as request_id, :event_version::integer as version,
+           :event_kind::text as kind, :event_at::timestamptz as at, :event_actor::text as actor,
+           :event_round::smallint as round, :event_payload::jsonb as payload,
+           :event_command_key::text as command_key
+), {write}
+
 -- write_requests
--- The one write: rows whose version still holds, and their events. Answers with the ids written.
+-- The one write, for any number of requests and events: the same parameters, as columns.
+with n as (
+    select * from unnest(
+        :id::uuid[], :expected_version::integer[], :version::integer[], :round::smallint[],
+        :status::text[], :stage::text[], :due_at::timestamptz[], :chain_step::smallint[],
+        :reserved_for::uuid[], :window_shortened::boolean[], :priority_window_minutes::numeric[],
+        :priority_notified_at::timestamptz[], :fallback_broadcast_at::timestamptz[],
+        :fallback_reason::text[], :broadcast_at::timestamptz[], :matched_mechanic_id::uuid[],
+        :matched_at::timestamptz[], :silent_mechanics::text[], :excluded_mechanics::text[])
+    as n (
+        id, expected_version, version, round, status, stage, due_at, chain_step, reserved_for,
+        window_shortened, priority_window_minutes, priority_notified_at, fallback_broadcast_at,
+        fallback_reason, broadcast_at, matched_mechanic_id, matched_at, silent_mechanics,
+        excluded_mechanics)
+), e as (
+    select * from unnest(
+        :event_request_id::uuid[], :event_version::integer[], :event_kind::text[],
+        :event_at::timestamptz[], :event_actor::text[], :event_round::smallint[],
+        :event_payload::jsonb[], :event_command_key::text[])
+    as e (request_id, version, kind, at, actor, round, payload, command_key)
+), {write}
+
+-- {write}
+-- Rows whose version still holds, and their events. Answers with the ids written.
 -- Who may accept a broadcast is recorded here, and a winner's approval checked once more, so that
 -- both are as true as they were when the row was written.
-with written as (
+written as (
     update headstart.session_requests r
     set status = n.status, stage = n.stage, due_at = n.due_at,
         chain_step = n.chain_step, reserved_for = n.reserved_for,
@@ -99,15 +167,15 @@ with written as (
         fallback_broadcast_at = n.fallback_broadcast_at, fallback_reason = n.fallback_reason,
         broadcast_at = n.broadcast_at,
         matched_mechanic_id = n.matched_mechanic_id, matched_at = n.matched_at,
-        silent_mechanics = n.silent_mechanics, excluded_mechanics = n.excluded_mechanics,
+        silent_mechanics = n.silent_mechanics::uuid[],
+        excluded_mechanics = n.excluded_mechanics::uuid[],
         round = n.round, version = n.version,
-        metadata = r.metadata || headstart.priority_metadata(
-            r.routing_type, r.preferred_mechanic_id, n.priority_notified_at,
-            n.priority_window_minutes, n.fallback_broadcast_at, n.fallback_reason)
-    from jsonb_populate_recordset(null::headstart.session_requests, :requests::jsonb) n
-    join unnest(:ids::uuid[], :expected::integer[]) as expected (id, version)
-        on expected.id = n.id
-    where r.id = n.id and r.version = expected.version
+        metadata = case when r.routing_type = 'broadcast' then r.metadata  -- has none of these
+            else r.metadata || headstart.priority_metadata(
+                r.routing_type, r.preferred_mechanic_id, n.priority_notified_at,
+                n.priority_window_minutes, n.fallback_broadcast_at, n.fallback_reason) end
+    from n
+    where r.id = n.id and r.version = n.expected_version
       and (n.status <> 'matched' or r.status = 'matched' or exists (
           select from headstart.mechanics m
           where m.id = n.matched_mechanic_id and m.status = 'approved'))
@@ -118,7 +186,7 @@ with written as (
     select e.request_id, e.version, e.kind, e.at, e.actor, e.round, e.payload, e.command_key,
            case when e.kind = 'request_opened'
                then array(select id from headstart.eligible_mechanics) end
-    from jsonb_populate_recordset(null::headstart.session_events, :events::jsonb) e
+    from e
     join written on written.id = e.request_id
     order by e.request_id, e.version
 )
