@@ -174,7 +174,7 @@ async def test_every_answer_carries_the_security_headers(world: World) -> None:
         assert headers["cache-control"] == "no-store"
 
 
-async def test_a_thousand_accept_at_once_and_one_wins(world: World) -> None:
+async def test_hundreds_accept_at_once_and_one_wins(world: World) -> None:
     people = world.service.people
     assert isinstance(people, PeopleStore)
     crowd = [uuid4() for _ in range(300)]
