@@ -69,7 +69,7 @@ def test_help_lists_every_command(checkout: Path, arguments: list[str]) -> None:
     answer = ask(checkout, *arguments)
     assert answer.returncode == 0
     listed = re.findall(r"(?m)^  (\w+) ", answer.stdout)
-    assert listed == ["demo", "test", "check", "format", "lock", "run", "bench", "help"]
+    assert listed == ["demo", "test", "check", "format", "lock", "run", "bench", "prove", "help"]
 
 
 def test_an_unknown_command_is_one_line_and_status_2(checkout: Path) -> None:

@@ -1,69 +1,131 @@
 """A model of the database, held to PostgreSQL by a shared contract suite.
 
 It has what matters for races: transactions, row locks that are waited for or skipped, unique keys
-that wait for an uncommitted rival, versions re-read after a lock, and an event log whose numbers
-are given out before the commit. Every statement costs virtual time, before and after its effect,
-so that transactions overlap; a statement may fail before its effect, or after it, unseen.
+that wait for an uncommitted rival, versions read again after a lock, a snapshot that a wait does
+not refresh, and an event log whose numbers are given out before the commit.
 """
 
 import asyncio
-from collections.abc import Hashable
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
-from uuid import UUID
 
-from headstart.app.ports import (
-    Flag,
-    Intake,
-    LoggedEvent,
-    Plan,
-)
-from headstart.app.views import OFFER_FIELDS
-from headstart.core.request import (
-    CustomerId,
-    IntakeId,
-    MechanicId,
-    RequestId,
-    SessionRequest,
-)
+from headstart.app.ports import Cursor, Flag, Intake, LoggedEvent, Plan
+from headstart.core.facts import Facts, MechanicFacts
+from headstart.core.request import CustomerId, IntakeId, Matched, MechanicId, RequestId
+from headstart.core.request import SessionRequest as Request
 
-NOBODY = UUID(int=0)
-CARD = dict.fromkeys(OFFER_FIELDS, "")  # what is on a card is not what races are about
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def seconds(at: datetime) -> float:
+    """Since the beginning of the story."""
+    return (at - EPOCH).total_seconds()
 
 
 @dataclass(slots=True)
 class Faults:
-    """How often a statement fails; the second kind commits first and loses the answer."""
+    """How long a statement travels each way, and how often it fails on the way.
+
+    ``after`` has had its effect, and only the answer is lost.
+    """
 
     before: float = 0.0
     after: float = 0.0
+    slow: float = 0.0
+    trip_s_max: float = 0.02
+    slow_trip_s_max: float = 3.0
 
 
 @dataclass(slots=True)
 class StoredEvent:
-    """A row of the log."""
+    """A row of the log; when its transaction began, its statement looked at the world, and both
+    were committed."""
 
-    xid: int
-    id: int
     logged: LoggedEvent
     command_key: str | None
+    actor: str
+    began_s: float
+    stated_s: float
+    committed_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a statement saw when it began. Waiting for a lock does not refresh it."""
+
+    at_s: float
+    approved: frozenset[MechanicId]
+    eligible: frozenset[MechanicId]
 
 
 @dataclass(slots=True)
 class State:
     """Everything that is committed."""
 
-    requests: dict[RequestId, SessionRequest] = field(default_factory=dict)
-    events: list[StoredEvent] = field(default_factory=list)
+    requests: dict[RequestId, Request] = field(default_factory=dict)
+    matched: dict[RequestId, MechanicId] = field(default_factory=dict)
+    checkouts: dict[str, RequestId] = field(default_factory=dict)
+    log: list[StoredEvent] = field(default_factory=list)  # in the order of reading
+    commits: list[StoredEvent] = field(default_factory=list)  # in the order of committing
+    keys: set[tuple[RequestId, str | None]] = field(default_factory=set)
     intakes: dict[IntakeId, Intake] = field(default_factory=dict)
     receipts: dict[str, str] = field(default_factory=dict)
     mechanics: dict[MechanicId, str] = field(default_factory=dict)
     favorites: set[tuple[CustomerId, MechanicId]] = field(default_factory=set)
-    online_until: dict[MechanicId, float] = field(default_factory=dict)
+    online_until_s: dict[MechanicId, float] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
     flag: Flag = field(default_factory=lambda: Flag("ENABLE_FAVORITES_PRIORITY", True, 100))
+
+    def facts(self, customer: CustomerId, concerned: Iterable[MechanicId], at_s: float) -> Facts:
+        """What the rules may know of those who exist."""
+        busy = self.matched.values()
+        return Facts(
+            {
+                mechanic: MechanicFacts(
+                    approved=self.mechanics[mechanic] == "approved",
+                    busy=mechanic in busy,
+                    online=self.online_until_s.get(mechanic, -1.0) > at_s,
+                    favorite=(customer, mechanic) in self.favorites,
+                )
+                for mechanic in concerned
+                if mechanic in self.mechanics
+            }
+        )
+
+    def snapshot(self, at_s: float) -> Snapshot:
+        """As a statement sees it that begins now."""
+        approved = frozenset(one for one, status in self.mechanics.items() if status == "approved")
+        return Snapshot(at_s, approved, approved.difference(self.matched.values()))
+
+    def holds_another(self, mechanic: MechanicId, request_id: RequestId) -> bool:
+        """Whether the mechanic is matched with a request other than this one."""
+        return any(m == mechanic and one != request_id for one, m in self.matched.items())
+
+    def keep(self, request: Request) -> None:
+        """Commit one row, and the index of active matches with it."""
+        self.requests[request.id] = request
+        if isinstance(request.state, Matched):
+            self.matched[request.id] = request.state.mechanic
+        else:
+            self.matched.pop(request.id, None)
+
+    def after(self, cursor: Cursor, horizon: int, limit: int) -> Sequence[LoggedEvent]:
+        """The next events that no running transaction can still overtake."""
+        start = bisect_right(self.log, cursor, key=_place)
+        page = self.log[start : start + limit]
+        return [stored.logged for stored in page if stored.logged.cursor.xid < horizon]
+
+    def held_up(self, horizon: int) -> Sequence[LoggedEvent]:
+        """What is committed, and may still be overtaken by a running transaction."""
+        start = bisect_left(self.log, Cursor(horizon), key=_place)
+        return [stored.logged for stored in self.log[start:]]
+
+
+def _place(stored: StoredEvent) -> Cursor:
+    return stored.logged.cursor
 
 
 class Transaction:
@@ -72,8 +134,10 @@ class Transaction:
     def __init__(self, database: "ModelDatabase") -> None:
         self._database = database
         self._held: list[Hashable] = []
+        self.began_s = database.now_s()
         self.xid: int | None = None
-        self.requests: dict[RequestId, SessionRequest] = {}
+        self.requests: dict[RequestId, Request] = {}
+        self.checkouts: dict[str, RequestId] = {}
         self.events: list[StoredEvent] = []
         self.intakes: dict[IntakeId, Intake] = {}
         self.receipts: dict[str, str] = {}
@@ -83,11 +147,12 @@ class Transaction:
         if self.xid is None:
             self.xid = self._database.next_xid
             self._database.next_xid += 1
-            self._database.running.add(self.xid)
+            self._database.running[self.xid] = self
         return self.xid
 
     async def lock(self, key: Hashable) -> None:
         """Wait until nobody else holds the key."""
+        self.begin_writing()
         while self._database.holders.get(key) not in (None, self):
             waiting = asyncio.get_running_loop().create_future()
             self._database.waiting.setdefault(key, []).append(waiting)
@@ -98,6 +163,7 @@ class Transaction:
         """Take the key, or skip it."""
         if self._database.holders.get(key) not in (None, self):
             return False
+        self.begin_writing()
         self._take(key)
         return True
 
@@ -109,16 +175,22 @@ class Transaction:
     def commit(self) -> None:
         """Everything at once."""
         state = self._database.state
-        state.requests |= self.requests
+        for request in self.requests.values():
+            state.keep(request)
+        state.checkouts |= self.checkouts
         state.intakes |= self.intakes
         state.receipts |= self.receipts
-        state.events += self.events
+        for stored in self.events:
+            stored.committed_s = self._database.now_s()
+            state.commits.append(stored)
+            insort(state.log, stored, key=_place)
+            state.keys.add((stored.logged.request_id, stored.command_key))
         self.end()
 
     def end(self) -> None:
         """Release what is held; without a commit nothing has happened."""
         if self.xid is not None:
-            self._database.running.discard(self.xid)
+            self._database.running.pop(self.xid, None)
         for key in self._held:
             del self._database.holders[key]
             for waiting in self._database.waiting.pop(key, []):
@@ -135,10 +207,20 @@ class ModelDatabase:
         self.state = State()
         self.holders: dict[Hashable, Transaction] = {}
         self.waiting: dict[Hashable, list[asyncio.Future[None]]] = {}
-        self.running: set[int] = set()
+        self.running: dict[int, Transaction] = {}
         self.next_xid = 1
         self.next_event_id = 1
+        self.ahead_s = 0.0  # the test clock
+
+    @property
+    def horizon(self) -> int:
+        """Nothing below it can still be committed."""
+        return min(self.running, default=self.next_xid)
+
+    def now_s(self) -> float:
+        """The database's clock, in seconds since the beginning."""
+        return asyncio.get_running_loop().time() + self.ahead_s
 
     def now(self) -> datetime:
         """The database's clock."""
-        return EPOCH + timedelta(seconds=asyncio.get_running_loop().time())
+        return EPOCH + timedelta(seconds=self.now_s())

@@ -1,47 +1,79 @@
 """What people saw and did, and what the log says, as plain values that a checker can judge."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
-from headstart.lab.simulation.database import EPOCH, State
+from headstart.core.evolve import evolve
+from headstart.core.request import RequestId, SessionRequest
+from headstart.lab.checkers import Plain
+from headstart.lab.simulation.database import State, StoredEvent, seconds
 from headstart.store.rows import event_kind, event_payload
 
-Plain = dict[str, Any]
+
+def plain_log(state: State) -> list[Plain]:
+    """The log in the order in which it was committed."""
+    return [_plain(stored) for stored in state.commits]
 
 
-@dataclass(slots=True)
-class History:
-    """Times are seconds since the beginning.
+def _plain(stored: StoredEvent) -> Plain:
+    logged = stored.logged
+    return {
+        "cursor": (logged.cursor.xid, logged.cursor.id),
+        "request": str(logged.request_id),
+        "customer": str(logged.customer),
+        "version": logged.version,
+        "kind": event_kind(type(logged.event)),
+        "actor": stored.actor,
+        "at_s": seconds(logged.at),
+        "began_s": stored.began_s,
+        "stated_s": stored.stated_s,
+        "committed_s": stored.committed_s,
+        "payload": event_payload(logged.event) | _times(logged.event),
+        "eligible": sorted(map(str, logged.eligible)),
+        "key": stored.command_key,
+    }
 
-    Operations end ``ok``, ``fail`` or ``unknown``; the last is never folded into either.
-    """
 
-    operations: list[Plain] = field(default_factory=list)
-    frames: list[Plain] = field(default_factory=list)
-    payments: list[Plain] = field(default_factory=list)
-    log: list[Plain] = field(default_factory=list)
-    final: list[Plain] = field(default_factory=list)
-    suspensions: list[Plain] = field(default_factory=list)
-    flag_off_throughout: bool = False
-    healed_at_s: float = 0.0
-    ended_at_s: float = 0.0
+def _times(event: Any) -> Plain:
+    times = {name: getattr(event, name, None) for name in ("until", "join_by")}
+    return {f"{name}_s": _seconds(at) for name, at in times.items()}
 
 
-def plain_log(state: State) -> Sequence[Plain]:
-    """The log in the order in which it may be read."""
-    ordered = sorted(state.events, key=lambda stored: stored.logged.cursor)
-    return [
-        {
-            "cursor": (stored.xid, stored.id),
-            "request": str(stored.logged.request_id),
-            "customer": str(stored.logged.customer),
-            "version": stored.logged.version,
-            "kind": event_kind(type(stored.logged.event)),
-            "at_s": (stored.logged.at - EPOCH).total_seconds(),
-            "payload": event_payload(stored.logged.event),
-            "eligible": sorted(map(str, stored.logged.eligible)),
-            "key": stored.command_key,
-        }
-        for stored in ordered
-    ]
+def _seconds(at: datetime | None) -> float | None:
+    return None if at is None else seconds(at)
+
+
+def plain_rows(state: State) -> list[Plain]:
+    """Every request as it stands, and whether its log replays to exactly that."""
+    stories: dict[RequestId, list[StoredEvent]] = defaultdict(list)
+    for stored in state.commits:
+        stories[stored.logged.request_id].append(stored)
+    return [_row(request, stories[request.id]) for request in state.requests.values()]
+
+
+def _row(request: SessionRequest, story: Sequence[StoredEvent]) -> Plain:
+    who = getattr(request.state, "mechanic", None)
+    return {
+        "request": str(request.id),
+        "version": request.version,
+        "status": type(request.state).__name__.lower(),
+        "who": str(who) if who else None,
+        "due_s": _seconds(request.due_at),
+        "fallback": request.fallback.reason.value if request.fallback else None,
+        "silent": set(map(str, request.silent)),
+        "excluded": set(map(str, request.excluded)),
+        "replays": _replayed(story) == request,
+    }
+
+
+def _replayed(story: Iterable[StoredEvent]) -> SessionRequest | None:
+    request = None
+    for stored in story:
+        told = stored.logged
+        try:
+            request = evolve(told.request_id, request, [told.event], at=told.at)
+        except AssertionError:
+            return None
+    return request

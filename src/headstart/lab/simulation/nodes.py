@@ -1,14 +1,14 @@
 """Processes of the service: the real loops over the model, which can be killed at any moment."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from headstart.app.deadlines import Deadlines
 from headstart.app.dispatcher import Dispatcher
 from headstart.app.feed import Feed
 from headstart.app.fulfilment import Fulfilment
-from headstart.app.ports import Unavailable
+from headstart.app.ports import Payments, Unavailable
 from headstart.app.terms import Terms
 from headstart.app.wakeups import Wakeups
 from headstart.lab.simulation.database import Faults, ModelDatabase
@@ -20,11 +20,14 @@ Result = TypeVar("Result")
 class Node:
     """One process. Killing it cancels everything it is doing, wherever that may be."""
 
-    def __init__(self, database: ModelDatabase, faults: Faults, terms: Terms) -> None:
+    def __init__(
+        self, database: ModelDatabase, faults: Faults, terms: Terms, payments: Payments
+    ) -> None:
         self._database = database
         self._faults = faults
         self._terms = terms
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._payments = payments
+        self._tasks: dict[asyncio.Task[Any], None] = {}  # in the order of their beginning
         self.peers: list[Node] = []
         self.hints_lost = 0.0
         self.alive = False
@@ -36,7 +39,9 @@ class Node:
         self.wakeups.tell_others = self._tell_others
         self.dispatcher = Dispatcher(store, self.wakeups.announce)
         self.feed = Feed(store, self.wakeups)
-        self.fulfilment = Fulfilment(store, self.dispatcher, None, self._terms, livemode=False)
+        self.fulfilment = Fulfilment(
+            store, self.dispatcher, self._payments, self._terms, livemode=False
+        )
         self.alive = True
         deadlines = Deadlines(self.dispatcher, store, self.wakeups)
         self._loops = [self._spawn(deadlines.run()), self._spawn(self.feed.run())]
@@ -47,23 +52,23 @@ class Node:
         for task in self._tasks:
             task.cancel()
 
-    async def serve(self, work: Coroutine[Any, Any, Result]) -> Result:
+    async def serve(self, work: Callable[["Node"], Coroutine[Any, Any, Result]]) -> Result:
         """Do something for a client; to them a killed node is a cut connection."""
         if not self.alive:
-            work.close()
             raise Unavailable("nobody answers")
-        task = self._spawn(work)
+        task = self._spawn(work(self))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            if task.cancelled():
+            client = asyncio.current_task()
+            if task.cancelled() and not (client and client.cancelling()):
                 raise Unavailable("the connection was cut") from None
             raise
 
     def _spawn(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
         return task
 
     def _tell_others(self) -> None:

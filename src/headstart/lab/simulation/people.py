@@ -2,88 +2,26 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from random import Random
 from uuid import UUID
 
-from headstart.app.dispatcher import Contended, Done
 from headstart.app.feed import Frame
 from headstart.app.fulfilment import request_id_of
-from headstart.app.ports import CheckoutSession, Cursor, Intake, PaymentEvent, Unavailable
+from headstart.app.ports import CheckoutSession, Intake, PaymentEvent, Unavailable
 from headstart.core import commands
 from headstart.core.access import Principal, Role
 from headstart.core.request import CustomerId, IntakeId, MechanicId, RequestId, RoutingType
-from headstart.lab.simulation.database import EPOCH, ModelDatabase
-from headstart.lab.simulation.history import History, Plain
-from headstart.lab.simulation.nodes import Node
+from headstart.lab.checkers import Plain
+from headstart.lab.simulation.database import EPOCH, seconds
+from headstart.lab.simulation.town import Listener, Till, Town
 
-ATTEMPTS_MAX = 8
-BOOKING_SPREAD_S = 25.0
+BOOKING_SPREAD_S = 60.0
 PLAN = "standard"
 AMOUNT = 2999
-
-
-@dataclass(slots=True)
-class Town:
-    """What everybody shares."""
-
-    random: Random
-    database: ModelDatabase
-    nodes: list[Node]
-    history: History = field(default_factory=History)
-    keys: int = 0
-
-    def now_s(self) -> float:
-        """Seconds since the beginning."""
-        return asyncio.get_running_loop().time()
-
-    def chance(self, probability: float) -> bool:
-        """What the seed decides."""
-        return self.random.random() < probability
-
-    def new_id(self) -> UUID:
-        """An id that the seed decides."""
-        return UUID(int=self.random.getrandbits(128), version=4)
-
-    async def pause(self, seconds_max: float) -> None:
-        """For up to this long."""
-        await asyncio.sleep(self.random.uniform(0, seconds_max))
-
-    async def order(self, who: Principal, command: commands.Command) -> str:
-        """Give a command, with the same key until its outcome is known; keep an honest record."""
-        self.keys += 1
-        record: Plain = {
-            "who": str(who.id),
-            "operation": type(command).__name__,
-            "request": str(command.request_id),
-            "key": f"key-{self.keys}",
-            "called_s": self.now_s(),
-            "outcome": "unknown",
-            "detail": "",
-        }
-        self.history.operations.append(record)
-        for _ in range(ATTEMPTS_MAX):
-            node = self.random.choice(self.nodes)
-            try:
-                outcome = await node.serve(
-                    node.dispatcher.execute(command, who=who, command_key=record["key"])
-                    if node.alive
-                    else _nobody()
-                )
-            except (Unavailable, Contended):
-                await self.pause(1.0)
-                continue
-            known = isinstance(outcome, Done)
-            record["outcome"] = "ok" if known else "fail"
-            record["detail"] = "" if isinstance(outcome, Done) else outcome.value
-            break
-        record["answered_s"] = self.now_s()
-        return str(record["outcome"])
-
-
-async def _nobody() -> Done:
-    raise Unavailable("nobody answers")
+OFFERS = ("priority_session_request", "new_request")
+EAGER = ("soon", "soon", "late", "deadline", "twice", "no", "never")
+LAZY = ("late", "deadline", "no", *["never"] * 20)
 
 
 @dataclass(slots=True)
@@ -91,27 +29,35 @@ class Customer:
     """Books once, pays, and may lose patience."""
 
     town: Town
+    till: Till
     id: CustomerId
     favorites: tuple[MechanicId, ...]
     strangers: tuple[MechanicId, ...]
 
+    @property
+    def who(self) -> Principal:
+        """Signed in."""
+        return Principal(Role.CUSTOMER, self.id)
+
     async def live(self) -> None:
         """One booking's life."""
         town = self.town
+        town.spawn(Listener(town, self.who, lambda _: None).listen())
         await town.pause(BOOKING_SPREAD_S)
         intake = self._intake()
         town.database.state.intakes[intake.id] = intake
-        checkout = f"cs_{intake.id}"
-        request_id = request_id_of(intake.id, checkout)
-        payment: Plain = {"request": str(request_id), "acknowledged": False}
+        checkout = _paid(intake)
+        self.till.checkouts[checkout.id] = checkout
+        request_id = request_id_of(intake.id, checkout.id)
+        town.booked.append(request_id)
+        payment: Plain = {"checkout": checkout.id, "acknowledged": False}
         town.history.payments.append(payment)
+        copies = range(town.random.choice((1, 1, 2, 3)))
         await asyncio.gather(
-            *(self._report_payment(intake, checkout, payment, n) for n in range(self._copies())),
+            *(self._report(checkout, payment, copy) for copy in copies),
+            self._come_back_from_paying(checkout),
             self._interfere(request_id),
         )
-
-    def _copies(self) -> int:
-        return self.town.random.choice((1, 1, 2, 3))
 
     def _intake(self) -> Intake:
         wanted = self.favorites if self.town.chance(0.85) else self.strangers
@@ -134,39 +80,46 @@ class Customer:
             fingerprint="",
         )
 
-    async def _report_payment(
-        self, intake: Intake, checkout: str, payment: Plain, copy: int
-    ) -> None:
+    async def _report(self, checkout: CheckoutSession, payment: Plain, copy: int) -> None:
         """Stripe: repeats until acknowledged, in any order, sometimes under another event id."""
         town = self.town
-        event_id = f"evt_{intake.id}" + (f"_{copy}" if town.chance(0.5) else "")
-        event = _paid(event_id, intake, checkout)
+        event_id = f"evt_{checkout.id}" + (f"_{copy}" if town.chance(0.5) else "")
+        kind = "checkout.session.completed"
+        event = PaymentEvent(event_id, kind, checkout.id, False, None, None, checkout)
         while True:
             await town.pause(4.0)
             if copy == 0 and town.chance(0.1):
                 continue  # this attempt was lost on the way
-            node = town.random.choice(town.nodes)
             try:
-                await node.serve(node.fulfilment.receive(event) if node.alive else _nobody())
+                await town.ask(lambda node: node.fulfilment.receive(event))
             except Unavailable:
                 continue
             payment["acknowledged"] = True
             return
 
+    async def _come_back_from_paying(self, checkout: CheckoutSession) -> None:
+        """The success page asks, too, whether it was paid; nobody waits for its answer."""
+        await self.town.pause(4.0)
+        if self.town.chance(0.3):
+            try:
+                await self.town.ask(lambda node: node.fulfilment.settle(checkout.id))
+            except Unavailable:
+                return
+
     async def _interfere(self, request_id: RequestId) -> None:
         """Some ask everyone, some cancel, most wait."""
-        who = Principal(Role.CUSTOMER, self.id)
-        await self.town.pause(20.0)
-        if self.town.chance(0.1):
-            await self.town.order(who, commands.AskEveryone(request_id, who.actor))
-        await self.town.pause(10.0)
-        if self.town.chance(0.07):
-            await self.town.order(who, commands.CancelRequest(request_id, who.actor))
+        town = self.town
+        await town.pause(15.0)
+        if town.chance(0.15):
+            await town.order(self.who, commands.AskEveryone(request_id, self.who.actor))
+        await town.pause(10.0)
+        if town.chance(0.07):
+            await town.order(self.who, commands.CancelRequest(request_id, self.who.actor))
 
 
-def _paid(event_id: str, intake: Intake, checkout: str) -> PaymentEvent:
-    session = CheckoutSession(
-        id=checkout,
+def _paid(intake: Intake) -> CheckoutSession:
+    return CheckoutSession(
+        id=f"cs_{intake.id}",
         url=None,
         status="complete",
         payment_status="paid",
@@ -178,8 +131,6 @@ def _paid(event_id: str, intake: Intake, checkout: str) -> PaymentEvent:
         livemode=False,
         expires_at=EPOCH,
     )
-    kind = "checkout.session.completed"
-    return PaymentEvent(event_id, kind, checkout, False, None, None, session)
 
 
 @dataclass(slots=True)
@@ -188,92 +139,63 @@ class Mechanic:
 
     town: Town
     id: MechanicId
-    cursor: Cursor | None = None
-    answering: set["asyncio.Task[None]"] = field(default_factory=set)
 
     @property
     def who(self) -> Principal:
         """Signed in."""
         return Principal(Role.MECHANIC, self.id)
 
-    async def listen(self) -> None:
-        """On one node's stream until it is cut, then on another's, from where it was."""
-        while True:
-            node = self.town.random.choice(self.town.nodes)
-            try:
-                if node.alive:
-                    await node.serve(self._hear(node))
-            except Unavailable:
-                pass
-            await self.town.pause(0.5)
+    def live(self) -> None:
+        """Until the end of the story."""
+        self.town.spawn(Listener(self.town, self.who, self._heed).listen())
+        self.town.spawn(self._come_and_go())
+        self.town.spawn(self._pry())
 
-    async def _hear(self, node: Node) -> None:
-        await node.feed.started.wait()
-        with node.feed.subscribe(self.who) as subscription:
-            sent = await node.feed.place()
-            if self.cursor is not None:
-                async for frame in node.feed.replay(self.who, self.cursor):
-                    sent = max(sent, frame.cursor)
-                    self._receive(frame)
-            else:
-                self.cursor = sent
-                self.town.history.frames.append({"who": str(self.id), "from": _place(sent)})
-            while True:
-                frame = await subscription.next()
-                if frame.cursor > sent:
-                    self._receive(frame)
-
-    def _receive(self, frame: Frame) -> None:
-        self.cursor = frame.cursor
-        self.town.history.frames.append(
-            {
-                "who": str(self.id),
-                "cursor": _place(frame.cursor),
-                "event": frame.event,
-                "request": frame.payload["session_id"],
-                "version": frame.payload["version"],
-                "at_s": self.town.now_s(),
-            }
-        )
-        if frame.event in ("priority_session_request", "new_request"):
+    def _heed(self, frame: Frame) -> None:
+        if frame.event in OFFERS:
             due = datetime.fromisoformat(frame.payload["due_at"])
-            task = asyncio.create_task(
-                self._answer(RequestId(UUID(frame.payload["session_id"])), due)
-            )
-            self.answering.add(task)
-            task.add_done_callback(self.answering.discard)
+            request_id = RequestId(UUID(frame.payload["session_id"]))
+            self.town.spawn(self._answer(request_id, seconds(due)))
 
-    async def _answer(self, request_id: RequestId, due: datetime) -> None:
+    async def _answer(self, request_id: RequestId, due_s: float) -> None:
         """At once, later, at the deadline to the millisecond, twice, or never."""
-        town = self.town
-        habit = town.random.choice(("soon", "soon", "late", "deadline", "twice", "no", "never"))
-        accept = commands.AcceptOffer(request_id, self.id, self.who.actor)
+        town, habit = self.town, self.town.random.choice(self.town.habits)
         match habit:
             case "never":
                 return
             case "no":
-                await town.pause(5.0)
-                decline = commands.DeclineOffer(request_id, self.id, self.who.actor)
-                await town.order(self.who, decline)
-                if town.chance(0.3):
-                    await town.order(self.who, accept)
+                await self._say_no(request_id)
                 return
             case "deadline":
-                left_s = (due - EPOCH).total_seconds() - town.now_s()
-                await asyncio.sleep(max(0.0, left_s + town.random.uniform(-0.05, 0.05)))
+                left_s = due_s - town.now_s() + town.random.uniform(-0.05, 0.05)
+                await asyncio.sleep(max(0.0, left_s))
             case "late":
                 await town.pause(15.0)
             case _:
                 await town.pause(3.0)
         if habit == "twice":
-            await asyncio.gather(town.order(self.who, accept), town.order(self.who, accept))
-        else:
-            await town.order(self.who, accept)
-        await self._work(request_id)
+            town.spawn(self._accept(request_id))
+        if town.chance(0.05):
+            town.spawn(town.suspend(self.id, after_s_max=0.1, for_s_max=5.0))
+        await self._accept(request_id)
+
+    async def _say_no(self, request_id: RequestId) -> None:
+        """And sometimes think better of it, in vain."""
+        await self.town.pause(5.0)
+        await self.town.order(self.who, commands.DeclineOffer(request_id, self.id, self.who.actor))
+        if self.town.chance(0.3):
+            await self._accept(request_id)
+
+    async def _accept(self, request_id: RequestId) -> None:
+        accept = commands.AcceptOffer(request_id, self.id, self.who.actor)
+        if await self.town.order(self.who, accept) != "fail" or self.town.chance(0.1):
+            await self._work(request_id)
 
     async def _work(self, request_id: RequestId) -> None:
-        """What a winner does; for everybody else these are refused."""
+        """What a winner does, if they show up; some who did not win try it, too."""
         town = self.town
+        if town.chance(0.1):
+            return
         await town.pause(6.0)
         build: Callable[..., commands.Command] = town.random.choice(
             (
@@ -289,14 +211,33 @@ class Mechanic:
             done = commands.CompleteSession(request_id, self.id, self.who.actor)
             await town.order(self.who, done)
 
-    async def come_and_go(self) -> None:
-        """Heartbeats while on duty."""
-        online_until = self.town.database.state.online_until
+    async def _pry(self) -> None:
+        """Some answer what they were never asked: ids may be guessed."""
         while True:
-            stays_s = self.town.random.uniform(1.0, 20.0)
-            online_until[self.id] = self.town.now_s() + stays_s
-            await asyncio.sleep(stays_s + self.town.random.choice((0.0, 0.0, 8.0)))
+            await self.town.pause(20.0)
+            if self.town.booked:
+                request_id = self.town.random.choice(self.town.booked[-8:])
+                decline = commands.DeclineOffer(request_id, self.id, self.who.actor)
+                if self.town.chance(0.5):
+                    await self.town.order(self.who, decline)
+                else:
+                    await self._accept(request_id)
+
+    async def _come_and_go(self) -> None:
+        """Heartbeats while on duty."""
+        town = self.town
+        while True:
+            since_s, stays_s = town.now_s(), town.random.uniform(1.0, 20.0)
+            town.database.state.online_until_s[self.id] = since_s + stays_s
+            town.history.presence.append((str(self.id), since_s, since_s + stays_s))
+            await asyncio.sleep(stays_s + town.random.choice((0.0, 0.0, 8.0)))
 
 
-def _place(cursor: Cursor) -> tuple[int, int]:
-    return cursor.xid, cursor.id
+async def operate(town: Town, mechanics: list[Mechanic]) -> None:
+    """An operator suspends people and takes them back, and loses patience for customers."""
+    operator = Principal(Role.OPERATOR, town.new_id())
+    while True:
+        await town.suspend(town.random.choice(mechanics).id, after_s_max=10.0, for_s_max=5.0)
+        if town.booked:
+            request_id = town.random.choice(town.booked[-4:])
+            await town.order(operator, commands.AskEveryone(request_id, operator.actor))

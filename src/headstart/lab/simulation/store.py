@@ -1,7 +1,11 @@
-"""The ports ``Requests``, ``Intakes`` and ``EventLog`` on the model of the database."""
+"""The ports ``Requests``, ``Intakes`` and ``EventLog`` on the model of the database.
+
+Every statement costs time, before and after its effect, so that transactions overlap; it may fail
+before its effect, or after it, unseen.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,28 +22,25 @@ from headstart.app.ports import (
     Seen,
     Unavailable,
 )
+from headstart.app.views import OFFER_FIELDS
 from headstart.core import events as happened
-from headstart.core.facts import Facts, MechanicFacts
 from headstart.core.policy import OfflinePolicy
-from headstart.core.request import (
-    CustomerId,
-    IntakeId,
-    Matched,
-    MechanicId,
-    RequestId,
-    Reserved,
-    SessionRequest,
-)
+from headstart.core.request import CustomerId, IntakeId, Matched, MechanicId, RequestId, Reserved
+from headstart.core.request import SessionRequest as Request
 from headstart.lab.simulation.database import (
-    CARD,
-    NOBODY,
     Faults,
     ModelDatabase,
+    Snapshot,
     StoredEvent,
     Transaction,
+    seconds,
 )
 
-TRIP_S_MAX = 0.02  # of virtual time, each way
+CARD = dict.fromkeys(OFFER_FIELDS, "")  # what is on a card is not what races are about
+
+
+class _Rival(Exception):
+    """A unique key is taken: the statement has no effect."""
 
 
 class ModelStore:
@@ -89,8 +90,12 @@ class ModelStore:
         await self._travel(self._faults.after)
 
     async def _travel(self, fails: float) -> None:
-        await asyncio.sleep(self._database.random.uniform(0, TRIP_S_MAX))
-        if fails and self._database.random.random() < fails:
+        random, faults = self._database.random, self._faults
+        trip_s = random.random() * faults.trip_s_max
+        if faults.slow and random.random() < faults.slow:
+            trip_s += random.random() * faults.slow_trip_s_max
+        await asyncio.sleep(trip_s)
+        if fails and random.random() < fails:
             raise Unavailable("the connection was cut")
 
     # --- requests ------------------------------------------------------------------------
@@ -104,21 +109,24 @@ class ModelStore:
     ) -> Sequence[Seen]:
         """One snapshot."""
         async with self._statement() as transaction:
-            now = self._database.now()
-            seen = []
-            for request_id in ids:
-                request = self._request(transaction, request_id)
-                if request is not None:
-                    mechanics = [*(step.mechanic for step in request.chain), *concerned]
-                    facts = self._facts(request.customer, mechanics)
-                    done = self._was_done(request_id, command_key)
-                    seen.append(Seen(request, facts, now, done))
-        return seen
+            now, state = self._database.now(), self._database.state
+            found = [self._request(transaction, request_id) for request_id in ids]
+            return [
+                Seen(
+                    request,
+                    state.facts(request.customer, _mechanics(request, concerned), self._now_s()),
+                    now,
+                    command_key is not None and (request.id, command_key) in state.keys,
+                )
+                for request in found
+                if request is not None
+            ]
 
     async def see_facts(self, customer: CustomerId, concerned: Sequence[MechanicId]) -> Seen:
         """For a request that does not exist yet."""
         async with self._statement():
-            return Seen(None, self._facts(customer, concerned), self._database.now())
+            facts = self._database.state.facts(customer, concerned, self._now_s())
+            return Seen(None, facts, self._database.now())
 
     async def clock(self) -> datetime:
         """The database's clock."""
@@ -126,155 +134,138 @@ class ModelStore:
             return self._database.now()
 
     async def write(self, changes: Sequence[Change]) -> frozenset[RequestId]:
-        """Lock each row, look again, and write those whose version still holds."""
+        """Lock each row, look at it again, and write those whose version still holds."""
         written: set[RequestId] = set()
-        async with self._statement() as transaction:
-            for change in changes:
-                await transaction.lock(change.request.id)
-                if not await self._still_holds(transaction, change):
-                    continue
-                if await self._is_rival(transaction, change):
-                    assert self._transaction is None, "sweeps make no matches"
-                    return frozenset()
-                self._apply(transaction, change)
-                written.add(change.request.id)
+        try:
+            async with self._statement() as transaction:
+                snapshot = self._snapshot()
+                for change in changes:
+                    await transaction.lock(change.request.id)
+                    if self._still_holds(transaction, change, snapshot):
+                        await self._meet_rivals(transaction, change)
+                        self._apply(transaction, change, snapshot)
+                        written.add(change.request.id)
+        except _Rival:
+            assert self._transaction is None, "sweeps make no matches"
+            return frozenset()
         return frozenset(written)
 
     async def create(self, change: Change) -> bool:
         """Insert, or do nothing when the request exists; waits for a rival's commit."""
+        requested = change.events[0]
+        assert isinstance(requested, happened.SessionRequested), "a request begins so"
+        checkout = requested.payment.checkout_session
         async with self._statement() as transaction:
+            snapshot = self._snapshot()
             await transaction.lock(change.request.id)
             if self._request(transaction, change.request.id) is not None:
                 return False
-            self._apply(transaction, change)
+            if checkout is not None and await self._is_taken(transaction, checkout):
+                return False
+            self._apply(transaction, change, snapshot)
+            if checkout is not None:
+                transaction.checkouts[checkout] = change.request.id
         return True
 
     async def claim_due(self, limit: int) -> Sequence[RequestId]:
-        """Lock the overdue, skipping what is held elsewhere."""
+        """Lock the overdue, the longest overdue first, skipping what is held elsewhere."""
         async with self._statement() as transaction:
-            now = self._database.now()
-            due = [
-                (request.due_at, str(request.id), request.id)
-                for request in self._database.state.requests.values()
-                if request.due_at is not None and request.due_at <= now
-            ]
-            return self._claimed(transaction, [request_id for *_, request_id in sorted(due)], limit)
+            due = [(at, id_) for at, id_ in self._deadlines() if at <= self._database.now()]
+            return self._claimed(transaction, (id_ for _, id_ in sorted(due)), limit)
 
     async def claim_unfit(self, limit: int) -> Sequence[RequestId]:
         """Lock the reservations that their mechanic can no longer take."""
         async with self._statement() as transaction:
-            unfit = [one.id for one in self._database.state.requests.values() if self._unfit(one)]
-            return self._claimed(transaction, sorted(unfit, key=str), limit)
+            requests = self._database.state.requests.values()
+            unfit = sorted(request.id for request in requests if self._is_unfit(request))
+            return self._claimed(transaction, unfit, limit)
 
     async def next_due_s(self) -> float | None:
         """Negative when overdue."""
         async with self._statement():
-            now = self._database.now()
-            requests = self._database.state.requests.values()
-            due = [one.due_at for one in requests if one.due_at is not None]
-            return (min(due) - now).total_seconds() if due else None
+            first = min(self._deadlines(), default=None)
+            return (first[0] - self._database.now()).total_seconds() if first else None
 
-    def _request(self, transaction: Transaction, request_id: RequestId) -> SessionRequest | None:
+    def _now_s(self) -> float:
+        return self._database.now_s()
+
+    def _snapshot(self) -> Snapshot:
+        return self._database.state.snapshot(self._now_s())
+
+    def _deadlines(self) -> Iterable[tuple[datetime, RequestId]]:
+        for request in self._database.state.requests.values():
+            due_at = request.due_at
+            if due_at is not None:
+                yield due_at, request.id
+
+    def _request(self, transaction: Transaction, request_id: RequestId) -> Request | None:
         return transaction.requests.get(request_id) or self._database.state.requests.get(request_id)
 
-    async def _still_holds(self, transaction: Transaction, change: Change) -> bool:
+    def _still_holds(self, transaction: Transaction, change: Change, snapshot: Snapshot) -> bool:
         current = self._request(transaction, change.request.id)
         if current is None or change.before is None or current.version != change.before.version:
             return False
-        after = change.request.state
-        if not isinstance(after, Matched) or isinstance(change.before.state, Matched):
-            return True
-        return self._database.state.mechanics.get(after.mechanic) == "approved"
+        return self._may_win(change, snapshot)
 
-    async def _is_rival(self, transaction: Transaction, change: Change) -> bool:
+    def _may_win(self, change: Change, snapshot: Snapshot) -> bool:
+        """Whether a new winner is approved, as far as this statement can see."""
+        after, before = change.request.state, change.before
+        won_before = before is not None and isinstance(before.state, Matched)
+        return won_before or not isinstance(after, Matched) or after.mechanic in snapshot.approved
+
+    async def _meet_rivals(self, transaction: Transaction, change: Change) -> None:
         """Unique keys: one active match per mechanic, one effect per command key."""
-        state = change.request.state
+        state, request_id = change.request.state, change.request.id
         if isinstance(state, Matched):
             await transaction.lock(("match", state.mechanic))
-            if any(
-                isinstance(one.state, Matched) and one.state.mechanic == state.mechanic
-                for one in self._database.state.requests.values()
-                if one.id != change.request.id
-            ):
-                return True
+            if self._database.state.holds_another(state.mechanic, request_id):
+                raise _Rival
         if change.command_key is not None:
-            await transaction.lock(("key", change.request.id, change.command_key))
-        return self._was_done(change.request.id, change.command_key)
+            await transaction.lock(("key", request_id, change.command_key))
+            if (request_id, change.command_key) in self._database.state.keys:
+                raise _Rival
 
-    def _was_done(self, request_id: RequestId, command_key: str | None) -> bool:
-        return command_key is not None and any(
-            stored.command_key == command_key and stored.logged.request_id == request_id
-            for stored in self._database.state.events
-        )
+    async def _is_taken(self, transaction: Transaction, checkout: str) -> bool:
+        await transaction.lock(("checkout", checkout))
+        return checkout in self._database.state.checkouts
 
-    def _apply(self, transaction: Transaction, change: Change) -> None:
+    def _apply(self, transaction: Transaction, change: Change, snapshot: Snapshot) -> None:
         xid = transaction.begin_writing()
         transaction.requests[change.request.id] = change.request
         first_version = change.request.version - len(change.events) + 1
         for offset, event in enumerate(change.events):
-            event_id = self._database.next_event_id
-            self._database.next_event_id += 1
             opened = isinstance(event, happened.RequestOpened)
             logged = LoggedEvent(
-                cursor=Cursor(xid, event_id),
+                cursor=Cursor(xid, self._database.next_event_id),
                 request_id=change.request.id,
                 customer=change.request.customer,
                 version=first_version + offset,
                 at=change.at,
                 read_at=change.at,
                 event=event,
-                eligible=self._eligible() if opened else frozenset(),
+                eligible=snapshot.eligible if opened else frozenset(),
                 card=CARD | {"session_id": str(change.request.id)},
             )
+            self._database.next_event_id += 1
             key = change.command_key if offset == 0 else None
-            transaction.events.append(StoredEvent(xid, event_id, logged, key))
+            began_s, actor = transaction.began_s, str(change.actor)
+            stored = StoredEvent(logged, key, actor, began_s, snapshot.at_s)
+            transaction.events.append(stored)
 
-    def _eligible(self) -> frozenset[MechanicId]:
-        state = self._database.state
-        facts = self._facts(CustomerId(NOBODY), list(state.mechanics))
-        return frozenset(
-            mechanic
-            for mechanic, known in facts.mechanics.items()
-            if known.approved and not known.busy
-        )
-
-    def _facts(self, customer: CustomerId, concerned: Sequence[MechanicId]) -> Facts:
-        state = self._database.state
-        busy = {
-            one.state.mechanic for one in state.requests.values() if isinstance(one.state, Matched)
-        }
-        return Facts(
-            {
-                mechanic: MechanicFacts(
-                    approved=state.mechanics[mechanic] == "approved",
-                    busy=mechanic in busy,
-                    online=self._is_online(mechanic),
-                    favorite=(customer, mechanic) in state.favorites,
-                )
-                for mechanic in concerned
-                if mechanic in state.mechanics
-            }
-        )
-
-    def _is_online(self, mechanic: MechanicId) -> bool:
-        until_s = self._database.state.online_until.get(mechanic, -1.0)
-        return until_s > asyncio.get_running_loop().time()
-
-    def _unfit(self, request: SessionRequest) -> bool:
+    def _is_unfit(self, request: Request) -> bool:
         state = request.state
         if not isinstance(state, Reserved):
             return False
-        known = self._facts(request.customer, [state.mechanic]).mechanics.get(state.mechanic)
+        facts = self._database.state.facts(request.customer, [state.mechanic], self._now_s())
+        known = facts.mechanics.get(state.mechanic)
         if known is None or not known.approved or known.busy:
             return True
         offline = request.policy.offline
-        acts = offline is OfflinePolicy.SKIP or (
-            offline is OfflinePolicy.SHORTEN and not state.shortened
-        )
-        return acts and not known.online
+        shortens = offline is OfflinePolicy.SHORTEN and not state.shortened
+        return (offline is OfflinePolicy.SKIP or shortens) and not known.online
 
     def _claimed(
-        self, transaction: Transaction, wanted: Sequence[RequestId], limit: int
+        self, transaction: Transaction, wanted: Iterable[RequestId], limit: int
     ) -> Sequence[RequestId]:
         claimed: list[RequestId] = []
         for request_id in wanted:
@@ -320,10 +311,11 @@ class ModelStore:
                 transaction.intakes[intake_id] = replace(intake, status=status)
 
     async def first_receipt(self, event: PaymentEvent) -> bool:
-        """Waits for a concurrent first receipt to end."""
+        """Waits for a concurrent first receipt to end. What was quarantined may come again."""
         async with self._statement() as transaction:
             await transaction.lock(("receipt", event.id))
-            if event.id in self._database.state.receipts:
+            before = self._database.state.receipts.get(event.id, "quarantined")
+            if not before.startswith("quarantined"):
                 return False
             transaction.receipts[event.id] = "received"
         return True
@@ -338,22 +330,28 @@ class ModelStore:
     async def end(self) -> Cursor:
         """The last place that no running transaction can still overtake."""
         async with self._statement():
-            return max((one.logged.cursor for one in self._readable()), default=Cursor())
+            log, horizon = self._database.state.log, self._database.horizon
+            readable = (one.logged.cursor for one in reversed(log))
+            return next((place for place in readable if place.xid < horizon), Cursor())
 
     async def after(self, cursor: Cursor, limit: int) -> Sequence[LoggedEvent]:
         """The next events, oldest first."""
         async with self._statement():
-            now = self._database.now()
-            later = [one.logged for one in self._readable() if one.logged.cursor > cursor]
-            later.sort(key=lambda logged: logged.cursor)
-            return [replace(logged, read_at=now) for logged in later[:limit]]
+            page = self._database.state.after(cursor, self._database.horizon, limit)
+            return [replace(logged, read_at=self._database.now()) for logged in page]
 
-    def _readable(self) -> Sequence[StoredEvent]:
-        horizon = min(self._database.running, default=self._database.next_xid)
-        return [one for one in self._database.state.events if one.xid < horizon]
+    async def stall_s(self) -> float:
+        """How long the oldest event that may not be read yet has been committed."""
+        async with self._statement():
+            held = self._database.state.held_up(self._database.horizon)
+            return max((self._now_s() - seconds(one.at) for one in held), default=0.0)
 
     async def approved(self, mechanics: Sequence[MechanicId]) -> frozenset[MechanicId]:
         """Which of these may be told anything."""
         async with self._statement():
             known = self._database.state.mechanics
             return frozenset(one for one in mechanics if known.get(one) == "approved")
+
+
+def _mechanics(request: Request, concerned: Sequence[MechanicId]) -> Sequence[MechanicId]:
+    return [*(step.mechanic for step in request.chain), *concerned]

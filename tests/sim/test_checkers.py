@@ -1,0 +1,118 @@
+"""The judge knows the rules and not the service, and says what it sees."""
+
+import ast
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headstart.lab import checkers
+from headstart.lab.checkers import INVARIANTS, History, judge
+from headstart.lab.simulation.world import simulate
+
+ITSELF = "headstart.lab.checkers"
+FILES = sorted(Path(str(checkers.__file__)).parent.glob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
+def test_the_judge_imports_nothing_of_the_service(path: Path) -> None:
+    imported = {
+        name
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in _imported(node)
+    }
+    ours = {name for name in imported if name.startswith(ITSELF)}
+    assert {name.partition(".")[0] for name in imported - ours} <= sys.stdlib_module_names
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+
+
+@cache
+def sound() -> History:
+    """A story without a fault, to be tampered with in copies."""
+    return simulate(3)
+
+
+def _rows(history: History, kind: str) -> list[dict[str, Any]]:
+    return [row for row in history.log if row["kind"] == kind]
+
+
+def _lose_a_frame(history: History) -> History:
+    streams = [
+        stream | {"frames": stream["frames"][:1] + stream["frames"][2:]}
+        for stream in history.streams
+    ]
+    return replace(history, streams=streams)
+
+
+def _forge_an_answer(history: History) -> History:
+    return replace(
+        history,
+        operations=[
+            asked | {"outcome": "ok"} if asked["outcome"] == "fail" else asked
+            for asked in history.operations
+        ],
+    )
+
+
+def _drop(kind: str) -> Callable[[History], History]:
+    def drop(history: History) -> History:
+        victim = _rows(history, kind)[0]
+        return replace(history, log=[row for row in history.log if row is not victim])
+
+    return drop
+
+
+def _change_final(**columns: Any) -> Callable[[History], History]:
+    def change(history: History) -> History:
+        return replace(history, final=[row | columns for row in history.final])
+
+    return change
+
+
+TAMPERED: dict[str, tuple[str, Callable[[History], History]]] = {
+    "an answer that is not true": ("I2", _forge_an_answer),
+    "a payment that made nothing": (
+        "I3",
+        lambda one: replace(
+            one, payments=[*one.payments, {"checkout": "cs_lost", "acknowledged": True}]
+        ),
+    ),
+    "a payment nobody made": ("I3", lambda one: replace(one, payments=one.payments[1:])),
+    "a payment nobody acknowledged": (
+        "L1",
+        lambda one: replace(one, payments=[p | {"acknowledged": False} for p in one.payments]),
+    ),
+    "a gap in the log": ("I8", _drop("request_matched")),
+    "a row with a life of its own": ("I9", _change_final(fallback="tired")),
+    "a fold that is not the row": ("I9", _change_final(replays=False)),
+    "a frame that is lost": ("L3", _lose_a_frame),
+    "an error": ("E", lambda one: replace(one, errors=["sweep_failed"])),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+def test_tampering_is_noticed(name: str) -> None:
+    invariant, tamper = TAMPERED[name]
+    assert not judge(sound())
+    assert invariant in {verdict.finding.invariant for verdict in judge(tamper(sound()))}
+
+
+def test_a_verdict_names_the_seed_the_promise_the_request_and_its_story() -> None:
+    verdict = next(
+        verdict
+        for verdict in judge(_change_final(fallback="tired")(sound()))
+        if verdict.finding.invariant == "I9"
+    )
+    told = str(verdict)
+    assert told.startswith(f"seed 3 breaks I9: {INVARIANTS['I9']}")
+    assert verdict.finding.request in told
+    assert "session_requested" in told

@@ -1,0 +1,49 @@
+"""``./dev prove``: figures when all is well; the seed, the story and status 1 when it is not."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from headstart.lab import prove
+from headstart.lab.prove import Mark, app
+
+
+def test_one_story_is_told_in_figures() -> None:
+    answer = CliRunner().invoke(app, ["--seed", "7"])
+    assert answer.exit_code == 0, answer.output
+    assert "1 stories, 40 requests" in answer.output
+    assert "0 broken promises" in answer.output
+
+
+def test_a_broken_promise_is_told_with_its_seed_and_story() -> None:
+    answer = CliRunner().invoke(app, ["--seed", "0", "--sabotage", "early leak"])
+    assert answer.exit_code == 1
+    assert "seed 0 breaks " in answer.output
+    assert "request_reserved" in answer.output
+    assert "./dev prove --seed 0" in answer.output
+
+
+def test_a_sabotage_that_does_not_exist_is_a_message() -> None:
+    answer = CliRunner().invoke(app, ["--seed", "7", "--sabotage", "sunshine"])
+    assert answer.exit_code == 2
+    assert "sunshine" in answer.output
+
+
+@pytest.mark.parametrize(("seeds", "status"), [(2, 0), (None, 1)])
+def test_the_exam_is_failed_by_one_survivor(
+    seeds: int | None, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = [Mark("early leak", 1, ["I5"], 0.5), Mark("fallback twice", seeds, ["I10"], 0.5)]
+    monkeypatch.setattr(prove, "_exam", lambda _: marks)
+    report = tmp_path / "exam.md"
+    answer = CliRunner().invoke(app, ["--exam", "--report", str(report)])
+    assert answer.exit_code == status
+    assert report.read_text().count("\n") == 4
+    assert ("survivors: none" in answer.output) is (status == 0)
+
+
+def test_many_stories_are_told_by_other_processes() -> None:
+    answer = CliRunner().invoke(app, ["--seeds", "2", "--first", "7", "--processes", "1"])
+    assert answer.exit_code == 0, answer.output
+    assert "2 stories, 80 requests" in answer.output

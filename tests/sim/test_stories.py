@@ -1,0 +1,46 @@
+"""The whole service among people and faults, on a virtual clock."""
+
+from functools import cache
+
+import pytest
+
+from headstart.lab.checkers import History, judge
+from headstart.lab.prove import Tier
+from headstart.lab.simulation.world import simulate
+
+
+@cache
+def story(seed: int) -> History:
+    """Told once for all tests of this file."""
+    return simulate(seed)
+
+
+@pytest.mark.parametrize("seed", range(Tier.CI.seeds))
+def test_no_promise_is_broken(seed: int) -> None:
+    verdicts = judge(story(seed))
+    assert not verdicts, "\n".join(map(str, verdicts[:3]))
+
+
+KINDS = """
+    session_requested favorite_skipped request_reserved window_shortened reservation_ended
+    request_opened offer_declined request_matched mechanic_joined match_released session_completed
+    request_cancelled request_unfilled
+"""
+REASONS = """
+    no_response declined mechanic_offline mechanic_unavailable mechanic_busy not_a_favorite
+    customer_skipped operator released no_show
+"""
+REFUSALS = """
+    unknown_request already_matched gone already_declined mechanic_busy not_yours
+"""
+
+
+def test_the_stories_have_everything_that_is_worth_proving() -> None:
+    """A simulator in which nothing happens proves nothing."""
+    histories = [story(seed) for seed in range(Tier.CI.seeds)]
+    rows = [row for history in histories for row in history.log]
+    asked = [one for history in histories for one in history.operations]
+    assert {row["kind"] for row in rows} == set(KINDS.split())
+    assert {row["payload"].get("reason") for row in rows} >= set(REASONS.split())
+    assert {one["detail"] for one in asked} >= set(REFUSALS.split())
+    assert {one["outcome"] for one in asked} == {"ok", "fail", "unknown"}
