@@ -55,9 +55,13 @@ def stage() -> Iterator[Stage]:
         yield stage
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
-    """One browser; every person gets a window of their own that shares nothing."""
+    """One browser; every person gets a window of their own that shares nothing.
+
+    Gone at the end of the module: while it is there, its own event loop runs in this thread, and
+    no other test could run one.
+    """
     executable = chromium()
     assert executable, "a browser is required, and there is none"
     from playwright.sync_api import expect, sync_playwright
