@@ -1,9 +1,8 @@
 """The same accepts with a network in between: every trip to the database costs a round trip."""
 
-import multiprocessing
-import socket
+import subprocess
+import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +12,13 @@ from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 from bench.accept import HAND_WRITTEN, OURS, SINGLE, VARIANTS, contest, repetition
 from bench.figures import Result, Tally, Verdict
 from bench.options import Options
+from bench.report import ROOT
 from bench.world import connect, world
 
 ONE_WAY_S = 0.00025  # half a millisecond there and back: another machine in the same town
 ACCEPTS = 200
 PINGS = 50
-CHUNK_BYTES = 65_536
+PATIENCE_S = 10.0
 CONTENDERS = {name: VARIANTS[name] for name in (OURS, HAND_WRITTEN, SINGLE)}
 
 
@@ -56,34 +56,23 @@ async def _round_trip_ms(dsn: str) -> float:
 
 @contextmanager
 def far_away(dsn: str) -> Iterator[str]:
-    """An address that leads to the same server, by a process that holds everything up a little."""
+    """An address that leads to the same server, but by a wire that takes its time."""
     address = urlsplit(dsn)
     server = Path(parse_qs(address.query)["host"][0]) / ".s.PGSQL.5432"
-    with tempfile.TemporaryDirectory(prefix="hs-") as made, socket.socket(socket.AF_UNIX) as door:
-        door.bind(str(Path(made) / server.name))
-        door.listen()
-        relay = multiprocessing.get_context("fork").Process(
-            target=_relay, args=(door, str(server)), daemon=True
-        )
-        relay.start()
+    with tempfile.TemporaryDirectory(prefix="hs-") as made:
+        door = Path(made) / server.name
+        wire = [sys.executable, "-m", "bench.relay", str(server), str(door), str(ONE_WAY_S)]
+        relay = subprocess.Popen(wire, cwd=ROOT)
         try:
+            _wait_for(door)
             yield urlunsplit(address._replace(query=f"host={quote(made)}&port=5432"))
         finally:
             relay.terminate()
-            relay.join()
+            relay.wait()
 
 
-def _relay(door: socket.socket, server: str) -> None:
-    while True:
-        near, _ = door.accept()
-        far = socket.socket(socket.AF_UNIX)
-        far.connect(server)
-        for source, target in ((near, far), (far, near)):
-            threading.Thread(target=_carry, args=(source, target), daemon=True).start()
-
-
-def _carry(source: socket.socket, target: socket.socket) -> None:
-    while chunk := source.recv(CHUNK_BYTES):
-        time.sleep(ONE_WAY_S)
-        target.sendall(chunk)
-    target.close()
+def _wait_for(door: Path) -> None:
+    give_up_at = time.monotonic() + PATIENCE_S
+    while not door.exists():
+        assert time.monotonic() < give_up_at, "the relay does not start"
+        time.sleep(0.01)
