@@ -2,7 +2,6 @@
 
 import pytest
 
-from headstart.lab import prove
 from headstart.lab.checkers import INVARIANTS
 from headstart.lab.prove import Mark, examine, in_markdown
 from headstart.lab.sabotage import SABOTAGES
@@ -10,7 +9,6 @@ from headstart.lab.sabotage import SABOTAGES
 # The others take more stories; ``./dev prove --exam`` breaks everything.
 CAUGHT_AT_ONCE = (
     "no version check",
-    "clock read before the row",
     "two jobs at once",
     "second yes refused",
     "deadline obeyed early",
@@ -21,10 +19,7 @@ CAUGHT_AT_ONCE = (
 
 
 @pytest.mark.parametrize("name", CAUGHT_AT_ONCE)
-def test_a_sabotage_is_noticed_by_the_promise_it_breaks(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(prove, "EXAM_SEEDS_MAX", 3)
+def test_a_sabotage_is_noticed_by_the_promise_it_breaks(name: str) -> None:
     mark = examine(SABOTAGES[name])
     assert mark.seeds is not None
     assert mark.invariants[0] == SABOTAGES[name].invariant

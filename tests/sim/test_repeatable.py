@@ -22,7 +22,7 @@ def test_a_seed_tells_the_same_story_every_time() -> None:
 
 
 def test_a_story_depends_on_no_order_of_hashing() -> None:
-    assert len({_fingerprint(salt) for salt in ("0", "1", "2026")}) == 1
+    assert len({_fingerprint(salt) for salt in ("1", "2026")}) == 1
 
 
 def _fingerprint(salt: str) -> str:
