@@ -14,11 +14,16 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from headstart.app.dispatcher import Dispatcher
+from headstart.app.wakeups import Wakeups
 from headstart.core.request import CustomerId, MechanicId
 from headstart.store.embedded import running
+from headstart.store.intakes import IntakeStore
+from headstart.store.log import EventLogStore
 from headstart.store.migrate import migrate
 from headstart.store.people import PeopleStore
 from headstart.store.postgres import connected
+from headstart.store.requests import RequestStore
 
 if TYPE_CHECKING:
     from headstart.store.postgres import Pool
@@ -69,6 +74,42 @@ async def pool(database: str) -> AsyncIterator["Pool"]:
     """Connections as the service makes them."""
     async with connected(database, connections_max=20) as pool:
         yield pool
+
+
+@pytest.fixture
+def requests(pool: "Pool") -> RequestStore:
+    """Session requests."""
+    return RequestStore(pool)
+
+
+@pytest.fixture
+def intakes(pool: "Pool") -> IntakeStore:
+    """Intakes."""
+    return IntakeStore(pool)
+
+
+@pytest.fixture
+def people(pool: "Pool") -> PeopleStore:
+    """People, and the test clock."""
+    return PeopleStore(pool)
+
+
+@pytest.fixture
+def event_log(pool: "Pool") -> EventLogStore:
+    """The log."""
+    return EventLogStore(pool)
+
+
+@pytest.fixture
+def wakeups() -> Wakeups:
+    """Hints within this process."""
+    return Wakeups()
+
+
+@pytest.fixture
+def dispatcher(requests: RequestStore, wakeups: Wakeups) -> Dispatcher:
+    """The write path."""
+    return Dispatcher(requests, wakeups.announce)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,24 +28,6 @@ if TYPE_CHECKING:
     from headstart.store.postgres import Pool
 
 
-@pytest.fixture
-def requests(pool: "Pool") -> RequestStore:
-    """The store."""
-    return RequestStore(pool)
-
-
-@pytest.fixture
-def intakes(pool: "Pool") -> IntakeStore:
-    """Where bookings come from."""
-    return IntakeStore(pool)
-
-
-@pytest.fixture
-def dispatcher(requests: RequestStore) -> Dispatcher:
-    """The write path."""
-    return Dispatcher(requests, lambda: None)
-
-
 async def stored(requests: RequestStore, request_id: RequestId) -> SessionRequest:
     """The request as it stands."""
     [seen] = await requests.see([request_id])
