@@ -51,7 +51,7 @@ async def _everything(stand: Stand) -> None:
     await stand.press(declined, "pay")
     free = await stand.paid(amount=0, plan_name="Hello")
     expired = await stand.checkout()
-    await stand.gateway.expire_checkout(expired.id)
+    await stand.gateway.expire_checkout(expired.id, idempotency_key="expire:1")
     paid = await stand.paid(currency="jpy", metadata={})
     assert paid.payment_intent_id is not None
     for amount in (1000, 3900):

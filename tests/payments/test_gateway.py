@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from urllib.parse import parse_qs
 
 import pytest
@@ -15,9 +14,9 @@ from starlette.routing import Route
 
 from headstart.app.ports import PaymentsRefused, PaymentsUnavailable
 from headstart.payments import gateway as gateway_module
-from headstart.payments.gateway import Refund, StripeGateway, checkout_session_from
+from headstart.payments.gateway import StripeGateway
 
-from .stand import Stand, in_an_hour, listening, served
+from .stand import Stand, listening, served
 
 
 async def test_a_checkout_carries_what_was_ordered(stand: Stand) -> None:
@@ -75,21 +74,21 @@ async def test_a_free_order_needs_no_payment(stand: Stand) -> None:
 )
 async def test_an_unknown_checkout_is_none(stand: Stand, identifier: str) -> None:
     assert await stand.gateway.retrieve_checkout(identifier) is None
-    assert await stand.gateway.expire_checkout(identifier) is None
+    assert await stand.gateway.expire_checkout(identifier, idempotency_key="expire:1") is None
 
 
 async def test_an_expired_checkout_cannot_be_paid(stand: Stand) -> None:
     session = await stand.checkout()
-    expired = await stand.gateway.expire_checkout(session.id)
+    expired = await stand.gateway.expire_checkout(session.id, idempotency_key="expire:1")
     assert expired is not None
     assert (expired.status, expired.url) == ("expired", None)
-    assert await stand.gateway.expire_checkout(session.id) == expired
+    assert await stand.gateway.expire_checkout(session.id, idempotency_key="expire:1") == expired
     assert (await stand.press(session, "pay")).status_code == 410
 
 
 async def test_expiring_a_checkout_that_was_just_paid_shows_the_payment(stand: Stand) -> None:
     session = await stand.paid()
-    assert await stand.gateway.expire_checkout(session.id) == session
+    assert await stand.gateway.expire_checkout(session.id, idempotency_key="expire:1") == session
 
 
 async def test_a_refund_moves_the_money_once(stand: Stand) -> None:
@@ -239,56 +238,3 @@ def test_the_promise_about_timeouts_and_retries_is_kept() -> None:
     assert gateway._http._timeout == 8.0
     assert gateway._client._requestor._options.max_network_retries == 2
     assert stripe.enable_telemetry is False
-
-
-# Reading payloads
-
-
-def _payload() -> dict[str, object]:
-    return {
-        "id": "cs_test_1",
-        "url": None,
-        "status": "complete",
-        "payment_status": "paid",
-        "amount_total": 4900,
-        "currency": "usd",
-        "payment_intent": {"id": "pi_1", "object": "payment_intent"},
-        "metadata": {"plan": "video", "broken": 7},
-        "client_reference_id": None,
-        "livemode": False,
-        "expires_at": int(in_an_hour().timestamp()),
-    }
-
-
-def test_a_payload_is_read_with_its_reference_expanded() -> None:
-    session = checkout_session_from(_payload())
-    assert session.payment_intent_id == "pi_1"
-    assert session.metadata == {"plan": "video"}
-    assert session.expires_at - in_an_hour() < timedelta(minutes=1)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("id", 7), ("amount_total", None), ("amount_total", True), ("expires_at", 10**30),
-     ("status", None), ("payment_intent", 7), ("payment_intent", {})],
-)  # fmt: skip
-def test_a_payload_out_of_shape_is_a_value_error(name: str, value: object) -> None:
-    with pytest.raises(ValueError, match="no Checkout Session"):
-        checkout_session_from({**_payload(), name: value})
-    with pytest.raises(ValueError, match="no refund"):
-        Refund.from_payload({})
-
-
-@pytest.mark.parametrize(
-    ("status", "payment_status", "is_paid"),
-    [
-        ("complete", "paid", True),
-        ("complete", "no_payment_required", True),
-        ("complete", "unpaid", False),
-        ("open", "no_payment_required", False),
-        ("expired", "unpaid", False),
-    ],
-)
-def test_only_a_completed_payment_is_ours(status: str, payment_status: str, is_paid: bool) -> None:
-    payload = {**_payload(), "status": status, "payment_status": payment_status}
-    assert checkout_session_from(payload).is_paid is is_paid

@@ -133,7 +133,7 @@ async def test_another_button_does_nothing(stand: Stand, action: str) -> None:
 
 async def test_a_page_that_is_over_says_so(stand: Stand) -> None:
     expired = await stand.checkout()
-    await stand.gateway.expire_checkout(expired.id)
+    await stand.gateway.expire_checkout(expired.id, idempotency_key="expire:1")
     response = await stand.http.get(f"/c/pay/{expired.id}")
     assert response.status_code == 410
     assert "Nothing was charged" in response.text

@@ -12,6 +12,7 @@ from headstart.payments.webhook import (
     BadWebhook,
     BadWebhookReason,
     StripeEvent,
+    payment_event,
     verify,
 )
 
@@ -224,3 +225,42 @@ def test_a_signed_body_out_of_shape_is_refused(raw: bytes) -> None:
 @pytest.mark.parametrize("raw", [b"\xff\xfe", b"\xed\xa0\x80", b"\x80" * 100])
 def test_bytes_that_are_no_text_are_refused(raw: bytes) -> None:
     assert refusal(raw, "t=1,v1=0") == "bad_signature"
+
+
+# What an event is about
+
+
+@pytest.mark.parametrize(
+    ("about", "payment", "charge", "refund"),
+    [
+        ({"object": "checkout.session", "payment_intent": "pi_1"}, "pi_1", None, None),
+        ({"object": "checkout.session", "payment_intent": None}, None, None, None),
+        ({"object": "payment_intent", "latest_charge": "ch_1"}, "x_1", "ch_1", None),
+        ({"object": "payment_intent", "latest_charge": {"id": "ch_1"}}, "x_1", "ch_1", None),
+        ({"object": "charge", "payment_intent": "pi_1"}, "pi_1", "x_1", None),
+        ({"object": "refund", "payment_intent": "pi_1", "charge": "ch_1"}, "pi_1", "ch_1", "x_1"),
+        ({"object": "dispute", "payment_intent": "pi_1", "charge": "ch_1"}, "pi_1", "ch_1", None),
+        ({"object": "review", "payment_intent": None, "charge": "ch_1"}, None, "ch_1", None),
+        ({"object": "radar.early_fraud_warning", "charge": "ch_1"}, None, "ch_1", None),
+        ({"object": "customer"}, None, None, None),
+        # Hostile, though signed: nothing that could not be an id gets through.
+        ({"object": "charge", "payment_intent": {"$ne": 1}}, None, "x_1", None),
+        ({"object": "charge", "payment_intent": "pi_1'; drop table x --"}, None, "x_1", None),
+        ({"object": "refund", "payment_intent": "x" * 300, "charge": "\0"}, None, None, "x_1"),
+        ({"object": ["charge"], "payment_intent": ["pi_1"]}, None, None, None),
+    ],
+    ids=range(14),
+)
+def test_an_event_names_what_to_fetch(
+    about: dict[str, Any], payment: str | None, charge: str | None, refund: str | None
+) -> None:
+    raw = body(type="charge.refunded", data={"object": {"id": "x_1", **about}})
+    found = payment_event(verify(raw, signature(raw), [SECRET], now=NOW))
+    assert (found.payment_intent_id, found.charge_id, found.refund_id) == (payment, charge, refund)
+    assert (found.object_id, found.checkout) == ("x_1", None)
+
+
+def test_a_page_that_cannot_be_read_is_no_page() -> None:
+    raw = body()
+    found = payment_event(verify(raw, signature(raw), [SECRET], now=NOW))
+    assert (found.type, found.checkout) == ("checkout.session.completed", None)

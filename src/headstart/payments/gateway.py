@@ -3,33 +3,42 @@
 Errors::
 
     PaymentsUnavailable   network, timeout, 409, 429, 5xx after the retries: try again later
-    PaymentsRefused       Stripe says no for good (400, 401, 402, 403, 404): trying again is no use
+    PaymentsRefused       Stripe says no for good (400, 401, 402, 403, 404): trying again is no use;
+                          `because` says why where it makes a difference
 
 Amounts are whole minor units of the currency (cents; yen have none), times are aware and in UTC.
 """
 
 import re
-from collections.abc import Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Self
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import httpx
 import stripe
+import structlog
 
 from headstart.app.ports import (
+    HEEDED_EVENTS,
+    CaptureMode,
     CheckoutOrder,
     CheckoutSession,
+    PaymentEvent,
+    PaymentIntent,
     PaymentsRefused,
     PaymentsUnavailable,
+    Refund,
+    RefundReason,
 )
+from headstart.payments.reading import checkout_session_from, payment_intent_from, refund_from
 from headstart.payments.sandbox import SANDBOX_WEBHOOK_SECRET
+from headstart.payments.translation import translated_errors
+from headstart.payments.webhook import BadWebhook, event_from, payment_event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from stripe.params.checkout import SessionCreateParams
+    from stripe.params import RefundCreateParams
+    from stripe.params.checkout import SessionCreateParams, SessionCreateParamsPaymentIntentData
 
 STRIPE_API_BASE: Final = "https://api.stripe.com"
 REQUEST_TIMEOUT_S: Final = 8.0
@@ -39,56 +48,21 @@ NETWORK_RETRIES_MAX: Final = 2
 SESSION_ID_PLACEHOLDER: Final = "{CHECKOUT_SESSION_ID}"
 """Stripe replaces these very characters in the success address; percent-encoded ones it leaves."""
 
+LIST_PAGE: Final = 100
+LISTED_MAX: Final = 10_000
+"""Of one question for a list. More than that is work for a narrower question."""
+SDK_API_VERSION: Final = stripe.api_version
+"""In whose shape answers come; a webhook endpoint should be made with the same."""
+
 _CHECKOUT_SESSION_ID = re.compile(r"cs_(test|live)_[A-Za-z0-9_]{1,200}")
+_PAYMENT_INTENT_ID = re.compile(r"pi_[A-Za-z0-9_]{1,200}")
+_PAYMENT_OF_CHECKOUT = "payment_intent.latest_charge"
 _TEST_PREFIXES = ("sk_test_", "rk_test_")
 _LIVE_PREFIXES = ("sk_live_", "rk_live_")
 
+T = TypeVar("T")
 
-def checkout_session_from(payload: Mapping[str, Any]) -> CheckoutSession:
-    """Read Stripe's JSON, of an API answer or of a webhook's `object`. ValueError if it is
-    not a Checkout Session with an amount (only one of mode `payment` has one)."""
-    try:
-        return CheckoutSession(
-            id=_text(payload["id"]),
-            url=_optional_text(payload["url"]),
-            status=_text(payload["status"]),
-            payment_status=_text(payload["payment_status"]),
-            amount_total=_whole(payload["amount_total"]),
-            currency=_text(payload["currency"]),
-            payment_intent_id=_id_of(payload["payment_intent"]),
-            metadata=_metadata(payload["metadata"]),
-            client_reference_id=_optional_text(payload["client_reference_id"]),
-            livemode=payload["livemode"] is True,
-            expires_at=datetime.fromtimestamp(_whole(payload["expires_at"]), UTC),
-        )
-    except (KeyError, TypeError, OverflowError, OSError) as error:
-        raise ValueError(f"no Checkout Session: {error}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class Refund:
-    """Money on its way back. `status` is pending, requires_action, succeeded, failed or canceled;
-    "succeeded" means that Stripe has sent it, not that the bank has shown it."""
-
-    id: str
-    amount: int
-    currency: str
-    status: str
-    payment_intent_id: str | None
-
-    @classmethod
-    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
-        """Read Stripe's JSON. ValueError if it is not a refund."""
-        try:
-            return cls(
-                id=_text(payload["id"]),
-                amount=_whole(payload["amount"]),
-                currency=_text(payload["currency"]),
-                status=_text(payload["status"]),
-                payment_intent_id=_id_of(payload["payment_intent"]),
-            )
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"no refund: {error}") from error
+log = structlog.get_logger()
 
 
 class StripeGateway:
@@ -107,7 +81,7 @@ class StripeGateway:
 
     async def create_checkout(self, order: CheckoutOrder) -> CheckoutSession:
         """Open the hosted payment page. The same order again yields the same Session."""
-        with _translated_errors():
+        with translated_errors():
             created = await self._client.v1.checkout.sessions.create_async(
                 _checkout_params(order), {"idempotency_key": order.idempotency_key}
             )
@@ -119,40 +93,139 @@ class StripeGateway:
         if not _CHECKOUT_SESSION_ID.fullmatch(checkout_session_id):
             return None
         try:
-            with _translated_errors():
-                found = await self._client.v1.checkout.sessions.retrieve_async(checkout_session_id)
+            with translated_errors():
+                found = await self._client.v1.checkout.sessions.retrieve_async(
+                    checkout_session_id, {"expand": [_PAYMENT_OF_CHECKOUT]}
+                )
                 return checkout_session_from(found.to_dict())
         except PaymentsRefused as refusal:
             if refusal.status == 404:
                 return None
             raise
 
-    async def expire_checkout(self, checkout_session_id: str) -> CheckoutSession | None:
+    async def expire_checkout(
+        self, checkout_session_id: str, *, idempotency_key: str
+    ) -> CheckoutSession | None:
         """Close the page and return the Session as it stands then: expired, or complete when the
         customer was faster (Stripe refuses to expire a Session that was just paid). None when
         there is no such Session."""
         if not _CHECKOUT_SESSION_ID.fullmatch(checkout_session_id):
             return None
         try:
-            with _translated_errors():
+            with translated_errors():
                 expired = await self._client.v1.checkout.sessions.expire_async(
-                    checkout_session_id, {}, {"idempotency_key": f"expire:{checkout_session_id}"}
+                    checkout_session_id,
+                    {"expand": [_PAYMENT_OF_CHECKOUT]},
+                    {"idempotency_key": idempotency_key},
                 )
                 return checkout_session_from(expired.to_dict())
         except PaymentsRefused as refusal:
             if refusal.status not in (400, 404):
                 raise
-            return await self.retrieve_checkout(checkout_session_id)
+        found = await self.retrieve_checkout(checkout_session_id)
+        if found is not None and found.status == "open":
+            raise PaymentsUnavailable("Stripe refused to close an open page")
+        return found
 
-    async def refund(self, payment_intent_id: str, *, amount: int, idempotency_key: str) -> Refund:
-        """Send `amount` back. The caller's key comes from a committed row, so a repeated call
-        after a timeout moves the money once."""
-        with _translated_errors():
-            made = await self._client.v1.refunds.create_async(
-                {"payment_intent": payment_intent_id, "amount": amount},
+    async def retrieve_payment(self, payment_intent_id: str) -> PaymentIntent | None:
+        """The PaymentIntent as it is now, or None when there is none."""
+        if not _PAYMENT_INTENT_ID.fullmatch(payment_intent_id):
+            return None
+        try:
+            with translated_errors():
+                found = await self._client.v1.payment_intents.retrieve_async(
+                    payment_intent_id, {"expand": ["latest_charge"]}
+                )
+                return payment_intent_from(found.to_dict())
+        except PaymentsRefused as refusal:
+            if refusal.status == 404:
+                return None
+            raise
+
+    async def capture(
+        self, payment_intent_id: str, *, amount: int, idempotency_key: str
+    ) -> PaymentIntent:
+        """Take `amount` of what is held, once, and let go of the rest."""
+        with translated_errors():
+            captured = await self._client.v1.payment_intents.capture_async(
+                payment_intent_id,
+                {"amount_to_capture": amount, "expand": ["latest_charge"]},
                 {"idempotency_key": idempotency_key},
             )
-            return Refund.from_payload(made.to_dict())
+            return payment_intent_from(captured.to_dict())
+
+    async def cancel_hold(self, payment_intent_id: str, *, idempotency_key: str) -> PaymentIntent:
+        """Let go of what is held. It costs nothing, and the customer never sees a refund."""
+        with translated_errors():
+            canceled = await self._client.v1.payment_intents.cancel_async(
+                payment_intent_id,
+                {"cancellation_reason": "abandoned", "expand": ["latest_charge"]},
+                {"idempotency_key": idempotency_key},
+            )
+            return payment_intent_from(canceled.to_dict())
+
+    async def refund(
+        self,
+        payment_intent_id: str,
+        *,
+        amount: int,
+        idempotency_key: str,
+        reason: RefundReason | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Refund:
+        """Send `amount` back. The caller's key comes from a committed row, so a repeated call
+        after a timeout moves the money once."""
+        params: RefundCreateParams = {"payment_intent": payment_intent_id, "amount": amount}
+        if reason is not None:
+            params["reason"] = reason
+        if metadata:
+            params["metadata"] = dict(metadata)
+        with translated_errors():
+            made = await self._client.v1.refunds.create_async(
+                params, {"idempotency_key": idempotency_key}
+            )
+            return refund_from(made.to_dict())
+
+    async def refunds(self, payment_intent_id: str) -> list[Refund]:
+        """Everything sent back of one payment, from the Dashboard, too, newest first."""
+        with translated_errors():
+            page = await self._client.v1.refunds.list_async(
+                {"payment_intent": payment_intent_id, "limit": LIST_PAGE}
+            )
+            return [refund_from(each) async for each in _bounded(page)]
+
+    async def recent_checkouts(self, since: datetime) -> AsyncIterator[CheckoutSession]:
+        """Sessions made since then, newest first, at most LISTED_MAX. One that is not like ours
+        is left out."""
+        with translated_errors():
+            page = await self._client.v1.checkout.sessions.list_async(
+                {
+                    "created": {"gte": int(since.timestamp())},
+                    "limit": LIST_PAGE,
+                    "expand": ["data." + _PAYMENT_OF_CHECKOUT],
+                }
+            )
+            async for payload in _bounded(page):
+                checkout = _read(checkout_session_from, payload)
+                if checkout is not None:
+                    yield checkout
+
+    async def undelivered_events(self, since: datetime) -> AsyncIterator[PaymentEvent]:
+        """Events of the types we heed that nobody acknowledged, newest first, at most
+        LISTED_MAX. Stripe keeps them for 30 days."""
+        with translated_errors():
+            page = await self._client.v1.events.list_async(
+                {
+                    "created": {"gte": int(since.timestamp())},
+                    "delivery_success": False,
+                    "limit": LIST_PAGE,
+                    "types": list(HEEDED_EVENTS),
+                }
+            )
+            async for payload in _bounded(page):
+                event = _read(event_from, payload)
+                if event is not None:
+                    yield payment_event(event)
 
     async def close(self) -> None:
         """Close the connections. The gateway is of no use afterwards."""
@@ -235,7 +308,7 @@ def _checkout_params(order: CheckoutOrder) -> "SessionCreateParams":
         "client_reference_id": str(order.intake_id),
         "metadata": metadata,
         # Stripe does not copy metadata from the Session to the PaymentIntent.
-        "payment_intent_data": {"metadata": metadata},
+        "payment_intent_data": _intent_params(order.capture, metadata),
         "success_url": _with_session_id(order.success_url),
         "cancel_url": order.cancel_url,
         "expires_at": int(order.expires_at.timestamp()),
@@ -245,6 +318,15 @@ def _checkout_params(order: CheckoutOrder) -> "SessionCreateParams":
     return params
 
 
+def _intent_params(
+    capture: CaptureMode, metadata: dict[str, str]
+) -> "SessionCreateParamsPaymentIntentData":
+    """A charge says nothing about capturing: it is what Stripe does anyway."""
+    if capture is CaptureMode.HOLD:
+        return {"metadata": metadata, "capture_method": "manual"}
+    return {"metadata": metadata}
+
+
 def _with_session_id(url: str) -> str:
     """Plain concatenation: `urlencode` would encode the braces, and Stripe would not see them."""
     if SESSION_ID_PLACEHOLDER in url:
@@ -252,52 +334,21 @@ def _with_session_id(url: str) -> str:
     return url + ("&" if "?" in url else "?") + "session_id=" + SESSION_ID_PLACEHOLDER
 
 
-@contextmanager
-def _translated_errors() -> "Iterator[None]":
-    """Turn the SDK's errors, and answers that cannot be read, into our two."""
+async def _bounded(page: stripe.ListObject[Any]) -> AsyncIterator[dict[str, Any]]:
+    """The JSON of a list's members, this page's and the next ones'."""
+    count = 0
+    async for each in page.auto_paging_iter():
+        if count == LISTED_MAX:
+            log.warning("stripe_list_cut_short", url=page.url, listed=count)
+            return
+        count += 1
+        yield each.to_dict()
+
+
+def _read(reader: Callable[[dict[str, Any]], T], payload: dict[str, Any]) -> T | None:
+    """One member of a list. What cannot be read must not hide the others."""
     try:
-        yield
-    except stripe.StripeError as error:
-        status = error.http_status
-        if _worth_another_try(error):
-            raise PaymentsUnavailable(f"Stripe did not answer ({status or 'no answer'})") from error
-        code, param = error.code or type(error).__name__, getattr(error, "param", None)
-        raise PaymentsRefused(status=status, code=code, param=param) from None
-    except (ValueError, AttributeError) as error:
-        raise PaymentsUnavailable("Stripe's answer could not be read") from error
-
-
-def _worth_another_try(error: stripe.StripeError) -> bool:
-    """No status: the network. 409: the same key is still at work. `APIError` is what is left over,
-    such as an answer that is not JSON."""
-    status = error.http_status or 503
-    temporary = isinstance(error, (stripe.RateLimitError, stripe.APIError))
-    return temporary or status in (409, 429) or status >= 500
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise TypeError(f"expected text, found {type(value).__name__}")
-    return value
-
-
-def _optional_text(value: object) -> str | None:
-    return None if value is None else _text(value)
-
-
-def _whole(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"expected a whole number, found {type(value).__name__}")
-    return value
-
-
-def _id_of(value: object) -> str | None:
-    """Of a reference that is an id, or the object itself when it was expanded."""
-    return _optional_text(value["id"] if isinstance(value, Mapping) else value)
-
-
-def _metadata(value: object) -> Mapping[str, str]:
-    """Text to text. Anybody with the Dashboard may edit it, so nothing else gets through."""
-    if not isinstance(value, Mapping):
-        return {}
-    return {key: text for key, text in value.items() if isinstance(text, str)}
+        return reader(payload)
+    except (ValueError, BadWebhook):
+        log.warning("stripe_member_unreadable", kind=str(payload.get("object"))[:40])
+        return None

@@ -15,6 +15,9 @@ from typing import Any, Final, NoReturn
 
 import stripe
 
+from headstart.app.ports import CheckoutSession, PaymentEvent
+from headstart.payments.reading import checkout_session_from
+
 WEBHOOK_BODY_BYTES_MAX: Final = 256 * 1024
 """Stripe's events are 2 to 4 KB; the route stops reading here and answers 413."""
 SIGNATURE_HEADER_CHARS_MAX: Final = 4096
@@ -107,7 +110,16 @@ def _read_event(raw: bytes) -> StripeEvent:
     """Nothing about the shape is taken for granted, signed or not; nesting may even exhaust the
     parser's stack, so every error means the same."""
     try:
-        payload = json.loads(raw.decode(), parse_constant=_refuse_constant)
+        return event_from(json.loads(raw.decode(), parse_constant=_refuse_constant))
+    except BadWebhook:
+        raise
+    except Exception:
+        raise BadWebhook(BadWebhookReason.BAD_SHAPE) from None
+
+
+def event_from(payload: Any) -> StripeEvent:
+    """Read an event's JSON, from wherever it came; `BadWebhook` if it is none."""
+    try:
         about = payload["data"]["object"]
         if payload["object"] != "event" or not isinstance(about, dict):
             raise TypeError("not a snapshot event")
@@ -123,6 +135,43 @@ def _read_event(raw: bytes) -> StripeEvent:
         )
     except Exception:
         raise BadWebhook(BadWebhookReason.BAD_SHAPE) from None
+
+
+def payment_event(event: StripeEvent) -> PaymentEvent:
+    """The event in the application's words. What is not like ours, or cannot be an id, is None."""
+    about = event.object
+    ids = {
+        name: _reference(about.get(name)) for name in ("payment_intent", "charge", "latest_charge")
+    }
+    ids[str(about.get("object"))] = event.object_id
+    return PaymentEvent(
+        id=event.id,
+        type=event.type,
+        object_id=event.object_id,
+        livemode=event.livemode,
+        api_version=event.api_version,
+        account=event.account,
+        checkout=_checkout(event),
+        payment_intent_id=ids["payment_intent"],
+        charge_id=ids["charge"] or ids["latest_charge"],
+        refund_id=ids.get("refund"),
+    )
+
+
+def _checkout(event: StripeEvent) -> CheckoutSession | None:
+    """None when the event is not about a payment page, or about one that is not like ours."""
+    if not event.type.startswith("checkout.session."):
+        return None
+    try:
+        return checkout_session_from(event.object)
+    except ValueError:
+        return None
+
+
+def _reference(value: object) -> str | None:
+    """An id, or the object itself when it was expanded."""
+    named = value.get("id") if isinstance(value, Mapping) else value
+    return named if isinstance(named, str) and _NAME.fullmatch(named) else None
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -8,13 +8,11 @@ from http import HTTPStatus
 import structlog
 from fastapi import APIRouter, Request
 
-from headstart.app.ports import CheckoutSession, PaymentEvent
 from headstart.app.views import Payload
-from headstart.payments.gateway import checkout_session_from
 from headstart.payments.webhook import (
     WEBHOOK_BODY_BYTES_MAX,
     BadWebhook,
-    StripeEvent,
+    payment_event,
     verify,
 )
 from headstart.telemetry import WEBHOOKS
@@ -42,7 +40,7 @@ async def stripe_webhook(request: Request, service: Headstart) -> Payload:
         WEBHOOKS.labels(f"refused_{error.reason}").inc()
         log.warning("webhook_refused", reason=error.reason)
         raise Problem(HTTPStatus.BAD_REQUEST, "bad_webhook", "Not a signed event.") from None
-    outcome = await service.fulfilment.receive(_payment_event(event))
+    outcome = await service.fulfilment.receive(payment_event(event))
     return {"received": True, "outcome": outcome}
 
 
@@ -63,25 +61,3 @@ async def _body(request: Request) -> bytes:
         detail = "The body did not arrive in time."
         raise Problem(HTTPStatus.REQUEST_TIMEOUT, "too_slow", detail) from None
     return bytes(raw)
-
-
-def _payment_event(event: StripeEvent) -> PaymentEvent:
-    return PaymentEvent(
-        id=event.id,
-        type=event.type,
-        object_id=event.object_id,
-        livemode=event.livemode,
-        api_version=event.api_version,
-        account=event.account,
-        checkout=_checkout(event),
-    )
-
-
-def _checkout(event: StripeEvent) -> CheckoutSession | None:
-    """None when the event is not about a payment page, or about one that is not like ours."""
-    if not event.type.startswith("checkout.session."):
-        return None
-    try:
-        return checkout_session_from(event.object)
-    except ValueError:
-        return None

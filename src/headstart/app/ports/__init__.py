@@ -3,12 +3,19 @@
 from headstart.app.ports.intakes import Flag, Intake, Intakes, Plan, Switchboard
 from headstart.app.ports.log import Cursor, EventLog, LoggedEvent, Views
 from headstart.app.ports.payments import (
+    HEEDED_EVENTS,
+    CaptureMode,
     CheckoutOrder,
     CheckoutSession,
+    Money,
     PaymentEvent,
+    PaymentIntent,
     Payments,
     PaymentsRefused,
     PaymentsUnavailable,
+    Refund,
+    RefundReason,
+    RefusedBecause,
 )
 from headstart.app.ports.people import People
 from headstart.app.ports.requests import (
@@ -21,6 +28,8 @@ from headstart.app.ports.requests import (
 )
 
 __all__ = [
+    "HEEDED_EVENTS",
+    "CaptureMode",
     "Change",
     "CheckoutOrder",
     "CheckoutSession",
@@ -31,13 +40,18 @@ __all__ = [
     "Intake",
     "Intakes",
     "LoggedEvent",
+    "Money",
     "NotStorable",
     "PaymentEvent",
+    "PaymentIntent",
     "Payments",
     "PaymentsRefused",
     "PaymentsUnavailable",
     "People",
     "Plan",
+    "Refund",
+    "RefundReason",
+    "RefusedBecause",
     "Requests",
     "Seen",
     "Switchboard",
