@@ -66,6 +66,21 @@ async def test_a_commit_in_words_is_a_commit(database: str, pool: "Pool") -> Non
         assert await pool.fetchval(LATE) == 1
 
 
+async def test_the_one_that_is_wanted_is_lost_and_witnessed(database: str, pool: "Pool") -> None:
+    seen = []
+
+    async def look() -> None:
+        seen.append(await pool.fetchval(LATE))
+
+    async with line_to(database) as line:
+        client = await asyncpg.connect(line.dsn)
+        line.lose_next("* interval", look)
+        await client.execute("update headstart.test_clock set ahead = '5 s'")
+        with pytest.raises(CLOSED):
+            await client.execute(HURRY, 1)
+        assert (seen, line.lost) == ([6], 1)
+
+
 async def test_the_share_that_is_lost_is_chosen_by_the_seed(database: str) -> None:
     async def lost(seed: int) -> list[int]:
         found = []
@@ -117,4 +132,4 @@ def test_messages_are_whole_however_they_arrive(size: int) -> None:
 def test_what_writes_is_known_by_its_text(text: bytes, writes: bool) -> None:
     transaction = Transaction()
     transaction.asked(b"Q", b"Q\0\0\0\0" + text)
-    assert transaction.writes is writes
+    assert bool(transaction.writes) is writes

@@ -9,7 +9,7 @@ import asyncio
 import random
 import re
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ READY = b"Z"
 ANSWERS = (b"2", b"C", b"E")  # how the answer to a statement begins: bound, complete, or an error
 WRITES = re.compile(rb"\binsert\s+into\b|\bdelete\s+from\b|\bupdate\s+\S+\s+(?:\w+\s+)?set\b", re.I)
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Witness = Callable[[], Awaitable[None]]
 
 
 class Messages:
@@ -48,33 +48,38 @@ class Messages:
 
 
 class Transaction:
-    """What one connection is at: does what it has asked for since it was last idle write?"""
+    """What one connection is at: ``writes`` are the statements, since it was last idle, that
+    change something."""
 
     def __init__(self) -> None:
-        self.writes = False
+        self.writes: list[bytes] = []
         self._failed = False
-        self._statements: dict[bytes, bool] = {}
+        self._statements: dict[bytes, bytes] = {}
 
     def asked(self, letter: bytes, message: bytes) -> None:
         """A message of the client: a statement prepared, bound, or sent as text."""
         body = message[HEADER_BYTES:]
         if letter == b"P":
             name, text, _ = body.split(b"\0", 2)
-            self._statements[name] = bool(WRITES.search(text))
+            self._statements[name] = text
         elif letter == b"B":
             _, name, _ = body.split(b"\0", 2)
-            self.writes = self.writes or self._statements.get(name, False)
+            self._run(self._statements.get(name, b""))
         elif letter == b"Q":
-            self.writes = self.writes or bool(WRITES.search(body))
+            self._run(body)
 
-    def answered(self, letter: bytes, message: bytes) -> bool:
-        """A message of the server: True when by this a transaction that wrote is committed."""
+    def _run(self, text: bytes) -> None:
+        if WRITES.search(text):
+            self.writes.append(text)
+
+    def answered(self, letter: bytes, message: bytes) -> Sequence[bytes]:
+        """A message of the server. When it says that a transaction is committed: its writes."""
         if letter in (b"C", b"E"):  # a statement is complete, or an error: the last one counts
             self._failed = letter == b"E" or message[HEADER_BYTES:].startswith(b"ROLLBACK")
         if letter != READY or message[HEADER_BYTES:] != b"I":
-            return False
-        committed = self.writes and not self._failed
-        self.writes = self._failed = False
+            return ()
+        committed = () if self._failed else tuple(self.writes)
+        self.writes, self._failed = [], False
         return committed
 
 
@@ -93,6 +98,14 @@ class _Connection:
         self.to_client.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which answer is to get lost."""
+
+    writing: bytes
+    witness: Witness | None
+
+
 class Line:
     """What can be done to it, and ``dsn``, the address that leads through it.
 
@@ -106,14 +119,18 @@ class Line:
         self.commits = 0
         self.lost = 0
         self._server = server
-        self._losing_next = False
+        self._wanted: _Wanted | None = None
         self._random = random.Random(seed)
         self._connections: list[_Connection] = []
         self._loop = asyncio.get_running_loop()
 
-    def lose_next(self) -> None:
-        """The next commit, whoever makes it, happens and is not answered."""
-        self._losing_next = True
+    def lose_next(self, writing: str = "", witness: Witness | None = None) -> None:
+        """The next commit, whoever makes it, happens and is not answered.
+
+        ``writing`` is a part of a statement that it must contain. ``witness`` is awaited between
+        the commit and the end of the connection: what it finds, nobody can have repaired.
+        """
+        self._wanted = _Wanted(writing.encode(), witness)
 
     def cut(self) -> None:
         """Hang up on everybody, wherever they are; from any thread."""
@@ -157,7 +174,8 @@ class Line:
         messages, held = Messages(), b""
         while piece := await _read(connection.from_server):
             for letter, message in messages.feed(piece):
-                if transaction.answered(letter, message) and self._loses_this():
+                writes = transaction.answered(letter, message)
+                if writes and await self._loses(writes):
                     connection.hang_up()
                     return
                 held += message
@@ -166,12 +184,17 @@ class Line:
                     held = b""
         connection.to_client.close()
 
-    def _loses_this(self) -> bool:
+    async def _loses(self, writes: Sequence[bytes]) -> bool:
         self.commits += 1
-        losing = self._losing_next or self._random.random() < self.chance
-        self._losing_next = False
-        self.lost += losing
-        return losing
+        wanted = self._wanted
+        if wanted and any(wanted.writing in text for text in writes):
+            self._wanted = None
+            if wanted.witness:
+                await wanted.witness()
+        elif self._random.random() >= self.chance:
+            return False
+        self.lost += 1
+        return True
 
 
 @dataclass(frozen=True, slots=True)
