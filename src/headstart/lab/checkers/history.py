@@ -32,6 +32,10 @@ class History:
 
     Operations end ``ok``, ``fail`` or ``unknown``; the last is never folded into either. The log is
     in the order of committing; ``cursor`` is the order of reading.
+
+    ``terms`` say what was promised, and, where the world is real, how exact its clocks are:
+    ``slack_s`` may pass until a commit is seen by everybody, ``soon_s`` until a deadline is acted
+    on, ``told_s`` until a stream has brought its news.
     """
 
     seed: int

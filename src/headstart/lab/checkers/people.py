@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
 from headstart.lab.checkers.history import Finding, Plain
-from headstart.lab.checkers.requests import ENDED, SOON_S
+from headstart.lab.checkers.requests import ENDED
 from headstart.lab.checkers.tale import INSTANT_S, Case, Moment, Tale, ever
 
-TOLD_S = 3.0  # a stream may be cut: come back, and catch up page by page
+NOT_TAKEN = "not_taken"  # nobody who decides anything has heard of it
 
 # What must have been so at some time between the call and the answer.
 AN_OK_MEANS: Mapping[str, Callable[[Moment, str], bool]] = {
@@ -28,6 +28,7 @@ A_REFUSAL_MEANS: Mapping[str, Callable[[Moment, str], bool]] = {
     "already_declined": lambda m, who: who in m.excluded,
     "not_yours": lambda m, who: not m.is_the_job_of(who),
     "not_matched": lambda m, who: m.status in ("reserved", "open"),
+    NOT_TAKEN: lambda m, who: True,
 }
 
 
@@ -50,7 +51,7 @@ def true_answers(case: Case) -> Iterator[Finding]:
             yield Finding("I2", request, f"{said}, and it has an effect")
         elif not _is_true_refusal(case, asked, moments):
             yield Finding("I6", request, f"{said}, which is not true")
-        in_the_know = has_effect or asked["detail"] == "unknown_request"
+        in_the_know = has_effect or asked["detail"] in ("unknown_request", NOT_TAKEN)
         if not in_the_know and _is_secret(case, asked, moments):
             yield Finding("I5", request, f"{said}, about a request they may not know of")
 
@@ -168,7 +169,8 @@ def _one_stream(case: Case, stream: Plain, meant: list[tuple[Plain, str]]) -> It
         if frame is not None:
             wrong = _what_is_wrong(case, who, row, name, frame)
         else:
-            due = row["cursor"] > stream["from"] and not _is_excused(case, stream, row, places)
+            awaited = stream["from"] < row["cursor"] <= stream.get("until", row["cursor"])
+            due = awaited and not _is_excused(case, stream, row, places)
             wrong = "and never is" if due else ""
         if wrong:
             yield Finding("L3", row["request"], f"{who} should be told {name}, {wrong}")
@@ -186,9 +188,9 @@ def _what_is_wrong(case: Case, who: str, row: Plain, name: str, frame: Plain) ->
 
 def _is_late(case: Case, who: str, row: Plain, frame: Plain) -> bool:
     """Once nothing breaks any more; who was suspended hears of it when that is over."""
-    since_s = max(row["committed_s"], case.history.healed_s + SOON_S)
-    suspended = ever(case.suspensions[who], row["committed_s"], frame["at_s"])
-    return frame["at_s"] > since_s + TOLD_S and not suspended
+    since_s = max(row["committed_s"], case.history.healed_s + case.soon_s)
+    suspended = ever(case.suspensions[who], row["committed_s"], frame["at_s"], case.slack_s)
+    return frame["at_s"] > since_s + case.told_s and not suspended
 
 
 def _is_excused(case: Case, stream: Plain, row: Plain, places: list[tuple[int, int]]) -> bool:
@@ -196,8 +198,8 @@ def _is_excused(case: Case, stream: Plain, row: Plain, places: list[tuple[int, i
     index = bisect_right(places, row["cursor"])
     ended_s = case.history.ended_s
     told_s = stream["frames"][index]["at_s"] if index < len(places) else ended_s
-    suspended = ever(case.suspensions[stream["who"]], row["committed_s"], told_s)
-    return suspended or row["committed_s"] > ended_s - TOLD_S
+    suspended = ever(case.suspensions[stream["who"]], row["committed_s"], told_s, case.slack_s)
+    return suspended or row["committed_s"] > ended_s - case.told_s
 
 
 def _secrets(case: Case, stream: Plain) -> Iterator[Finding]:

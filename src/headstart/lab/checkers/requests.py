@@ -6,7 +6,6 @@ from itertools import pairwise
 from headstart.lab.checkers.history import Finding, Plain
 from headstart.lab.checkers.tale import INSTANT_S, STEPS, Case, Moment, Tale, throughout
 
-SOON_S = 1.0  # two polls, and the way to the database and back
 ENDED = {"completed", "unfilled", "cancelled"}
 PRIORITY = {"favorite_skipped", "request_reserved", "window_shortened", "reservation_ended"}
 
@@ -112,10 +111,14 @@ def fit_people(case: Case, tale: Tale) -> Iterator[Finding]:
         who, stated_s = row["payload"].get("mechanic"), row["stated_s"]
         if row["kind"] == "request_reserved" and case.is_fit(who, row["at_s"]) is False:
             yield Finding("I7", tale.request, f"{who} is asked, suspended or busy")
-        if row["kind"] == "request_matched" and throughout(case.suspensions[who], stated_s):
+        if row["kind"] == "request_matched" and throughout(
+            case.suspensions[who], stated_s, case.slack_s
+        ):
             yield Finding("I7", tale.request, f"{who} wins while suspended")
         if row["kind"] == "request_matched" and throughout(
-            [job for job in case.jobs[who] if job[0] != tale.request], row["committed_s"]
+            [job for job in case.jobs[who] if job[0] != tale.request],
+            row["committed_s"],
+            case.slack_s,
         ):
             yield Finding("I7", tale.request, f"{who} wins a second job")
         if row["kind"] == "request_opened":
@@ -148,7 +151,7 @@ def prompt_deadlines(case: Case, tale: Tale) -> Iterator[Finding]:
     """L2: after the healing nobody waits for a deadline, or for a favourite who cannot come."""
     healed_s, offline = case.history.healed_s, case.history.terms["offline"]
     for moment, until_s in tale.lasting(case.history.ended_s):
-        if moment.due_s is not None and until_s > max(moment.due_s, healed_s) + SOON_S:
+        if moment.due_s is not None and until_s > max(moment.due_s, healed_s) + case.soon_s:
             yield Finding("L2", tale.request, f"due at {moment.due_s}, acted on at {until_s}")
         if moment.status == "reserved":
             who, since_s = str(moment.who), max(moment.since_s, healed_s)
@@ -156,7 +159,7 @@ def prompt_deadlines(case: Case, tale: Tale) -> Iterator[Finding]:
             if offline == "skip" or (offline == "shorten" and not moment.shortened):
                 unfit += _gaps(case, who)
             for _, from_s, to_s in unfit:
-                if min(to_s, until_s) - max(from_s, since_s) > SOON_S:
+                if min(to_s, until_s) - max(from_s, since_s) > case.soon_s:
                     yield Finding("L2", tale.request, f"{who} holds it without being able to come")
 
 

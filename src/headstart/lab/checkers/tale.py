@@ -8,6 +8,8 @@ from itertools import pairwise
 from headstart.lab.checkers.history import History, Interval, Plain
 
 INSTANT_S = 1e-5  # two clocks that are read in the same instant may be rounded differently
+SOON_S = 1.0  # two polls, and the way to the database and back
+TOLD_S = 3.0  # a stream may be cut: come back, and catch up page by page
 FOREVER_S = float("inf")
 
 
@@ -147,6 +149,10 @@ class Case:
 
     def __init__(self, history: History) -> None:
         self.history = history
+        terms = history.terms
+        self.slack_s: float = terms.get("slack_s", INSTANT_S)
+        self.soon_s: float = terms.get("soon_s", SOON_S)
+        self.told_s: float = terms.get("told_s", TOLD_S)
         rows: dict[str, list[Plain]] = defaultdict(list)
         for row in history.log:
             rows[row["request"]].append(row)
@@ -163,24 +169,25 @@ class Case:
 
     def suspended(self, who: str, from_s: float, to_s: float) -> bool:
         """At any time within."""
-        return ever(self.suspensions[who], from_s, to_s)
+        return ever(self.suspensions[who], from_s, to_s, self.slack_s)
 
     def busy(self, who: str, request: str, from_s: float, to_s: float) -> bool:
         """With another request than this one, at any time within."""
-        return ever((job for job in self.jobs[who] if job[0] != request), from_s, to_s)
+        jobs = (job for job in self.jobs[who] if job[0] != request)
+        return ever(jobs, from_s, to_s, self.slack_s)
 
     def is_fit(self, who: str, at_s: float) -> bool | None:
         """Approved and without a job; None when that changed in this very instant."""
         unfit = [*self.suspensions[who], *self.jobs[who]]
-        if throughout(unfit, at_s):
+        if throughout(unfit, at_s, self.slack_s):
             return False
-        return None if ever(unfit, at_s, at_s) else True
+        return None if ever(unfit, at_s, at_s, self.slack_s) else True
 
     def is_online(self, who: str, at_s: float) -> bool | None:
         """None when that changed in this very instant."""
-        if throughout(self.presence[who], at_s):
+        if throughout(self.presence[who], at_s, self.slack_s):
             return True
-        return None if ever(self.presence[who], at_s, at_s) else False
+        return None if ever(self.presence[who], at_s, at_s, self.slack_s) else False
 
 
 def _by_person(intervals: Iterable[Interval]) -> dict[str, list[Interval]]:
@@ -190,13 +197,14 @@ def _by_person(intervals: Iterable[Interval]) -> dict[str, list[Interval]]:
     return found
 
 
-def ever(intervals: Iterable[Interval], from_s: float, to_s: float) -> bool:
-    """Whether one of them reaches into this time."""
-    return any(
-        start <= to_s + INSTANT_S and end >= from_s - INSTANT_S for _, start, end in intervals
-    )
+def ever(
+    intervals: Iterable[Interval], from_s: float, to_s: float, slack_s: float = INSTANT_S
+) -> bool:
+    """Whether one of them reaches into this time, or may: a change is seen up to ``slack_s`` later
+    than it is committed."""
+    return any(start <= to_s + slack_s and end >= from_s - slack_s for _, start, end in intervals)
 
 
-def throughout(intervals: Iterable[Interval], at_s: float) -> bool:
-    """Whether one of them holds this instant, and not as its first or last."""
-    return any(start + INSTANT_S < at_s < end - INSTANT_S for _, start, end in intervals)
+def throughout(intervals: Iterable[Interval], at_s: float, slack_s: float = INSTANT_S) -> bool:
+    """Whether one of them surely holds this instant, and not as its first or last."""
+    return any(start + slack_s < at_s < end - slack_s for _, start, end in intervals)
