@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from headstart.core import events as happened
 from headstart.core.request import (
@@ -28,19 +29,14 @@ def evolve(
 ) -> SessionRequest:
     """Apply events that were decided at ``at``. The first event of a request creates it."""
     for event in events:
-        request = _apply(request_id, request, event, at)
+        if isinstance(event, happened.SessionRequested):
+            assert request is None, "a request begins once"
+            request = _begin(request_id, event, at)
+        else:
+            assert request is not None, "a request begins with SessionRequested"
+            request = _after(request, event, at)
     assert request is not None, "a request begins with SessionRequested"
     return request
-
-
-def _apply(
-    request_id: RequestId, request: SessionRequest | None, event: happened.Event, at: datetime
-) -> SessionRequest:
-    if isinstance(event, happened.SessionRequested):
-        assert request is None, "a request begins once"
-        return _begin(request_id, event, at)
-    assert request is not None, "a request begins with SessionRequested"
-    return replace(_after(request, event, at), version=request.version + 1)
 
 
 def _begin(request_id: RequestId, event: happened.SessionRequested, at: datetime) -> SessionRequest:
@@ -57,24 +53,29 @@ def _begin(request_id: RequestId, event: happened.SessionRequested, at: datetime
     )
 
 
+def _next(request: SessionRequest, **changes: Any) -> SessionRequest:
+    """What an event makes of a request: its version counts the events."""
+    return replace(request, version=request.version + 1, **changes)
+
+
 def _after(request: SessionRequest, event: happened.Event, at: datetime) -> SessionRequest:
     match event:
         case happened.RequestReserved():
             return _reserved(request, event, at)
         case happened.WindowShortened(until=until):
             assert isinstance(request.state, Reserved), "only a window can be shortened"
-            return replace(request, state=replace(request.state, until=until, shortened=True))
+            return _next(request, state=replace(request.state, until=until, shortened=True))
         case happened.ReservationEnded(mechanic=mechanic, reason=reason):
             if reason is FallbackReason.DECLINED:
-                return replace(request, excluded=request.excluded | {mechanic})
-            return replace(request, silent=request.silent | {mechanic})
+                return _next(request, excluded=request.excluded | {mechanic})
+            return _next(request, silent=request.silent | {mechanic})
         case happened.RequestOpened():
             return _opened(request, event, at)
         case happened.OfferDeclined(mechanic=mechanic):
-            return replace(request, excluded=request.excluded | {mechanic})
+            return _next(request, excluded=request.excluded | {mechanic})
         case happened.MatchReleased(mechanic=mechanic):
             excluded = request.excluded | {mechanic}
-            return replace(request, excluded=excluded, round=request.round + 1)
+            return _next(request, excluded=excluded, round=request.round + 1)
         case _:
             return _concluded(request, event, at)
 
@@ -82,26 +83,26 @@ def _after(request: SessionRequest, event: happened.Event, at: datetime) -> Sess
 def _concluded(request: SessionRequest, event: happened.Event, at: datetime) -> SessionRequest:
     match event:
         case happened.RequestMatched(mechanic=mechanic, join_by=join_by):
-            return replace(request, state=Matched(mechanic, at, join_by))
+            return _next(request, state=Matched(mechanic, at, join_by))
         case happened.MechanicJoined():
             assert isinstance(request.state, Matched), "only a match can be joined"
-            return replace(request, state=replace(request.state, join_by=None))
+            return _next(request, state=replace(request.state, join_by=None))
         case happened.SessionCompleted(mechanic=mechanic):
             assert isinstance(request.state, Matched), "only a match can be completed"
-            return replace(request, state=Completed(mechanic, request.state.at))
+            return _next(request, state=Completed(mechanic, request.state.at))
         case happened.RequestCancelled(asked=asked):
             silent = request.silent | {asked} if asked else request.silent
-            return replace(request, state=Cancelled(), silent=silent)
+            return _next(request, state=Cancelled(), silent=silent)
         case happened.RequestUnfilled():
-            return replace(request, state=Unfilled())
+            return _next(request, state=Unfilled())
         case _:
-            return request  # FavoriteSkipped, and what a later release may have written
+            return _next(request)  # FavoriteSkipped, and what a later release may have written
 
 
 def _reserved(
     request: SessionRequest, event: happened.RequestReserved, at: datetime
 ) -> SessionRequest:
-    return replace(
+    return _next(
         request,
         state=Reserved(event.mechanic, event.step, event.until, event.shortened),
         priority_window=event.window,
@@ -111,7 +112,7 @@ def _reserved(
 
 def _opened(request: SessionRequest, event: happened.RequestOpened, at: datetime) -> SessionRequest:
     fell_back = Fallback(at, event.fallback) if event.fallback else request.fallback
-    return replace(
+    return _next(
         request,
         state=Open(event.until),
         fallback=fell_back,
