@@ -5,11 +5,13 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from bench import rivals, rivals_psycopg
+from bench import pgbench, rivals, rivals_psycopg
 from bench.cpu import CpuMeter
 from bench.figures import Result, Tally, Verdict, percentile
 from bench.options import Options
+from bench.pgbench import PgBench, numbered, numbered_sql
 from bench.rivals import Accept, Clients
+from bench.rivals_lifecycle import accept_script
 from bench.world import World, world
 from headstart.core.request import MechanicId, RequestId
 
@@ -19,6 +21,7 @@ WITH_FACTS = "(a) and the facts our rules ask for"
 SINGLE = "(b) one statement"
 HELD = "(a) own connection"
 LOCK_FIRST = "(c) lock first, then our rules"
+PGBENCH = "pgbench, the same SQL as (a)"
 
 VARIANTS: Mapping[str, Clients] = {
     OURS: rivals.ours,
@@ -42,17 +45,23 @@ async def accept(dsn: str, options: Options) -> Result:
     """Accepts per second and the time one takes, with 1 and with 16 clients."""
     result = Result("accept", "What does one accept cost beside hand-written SQL?")
     variants = {**VARIANTS, **rivals_psycopg.variants()}
+    if not pgbench.is_there():
+        result.notes.append(pgbench.NOT_RUN)
     if not rivals_psycopg.AVAILABLE:
         result.notes.append(rivals_psycopg.NOT_RUN)
     tally = Tally()
     async with world(dsn) as place:
         await place.windows(await place.mechanics(500), [3600.0] * options.scaled(ARMED_WINDOWS))
-        for clients, number in ACCEPTS.items():
+        limit = PgBench(place.dsn, accept_script(numbered_sql("m")))
+        for clients, wanted in ACCEPTS.items():
+            number, where = options.scaled(wanted), setting(clients)
             async with contest(place, variants, clients) as runs:
                 for _ in range(options.repeat):
-                    await repetition(place, runs, options.scaled(number))
+                    await repetition(place, runs, number)
                     for run in runs:
-                        tally.add(setting(clients), run.variant, **run.figures())
+                        tally.add(where, run.variant, **run.figures())
+                    if pgbench.is_there():
+                        tally.add(where, PGBENCH, **await _limit(place, limit, clients, number))
     result.rows = tally.rows()
     for clients in ACCEPTS:
         result.verdicts += _verdicts(tally, setting(clients))
@@ -69,6 +78,9 @@ def _verdicts(tally: Tally, where: str) -> Iterator[Verdict]:
     for rival, bar in BARS.items():
         ratio = ours.over(tally.figure(where, rival, "cost_us"))
         yield Verdict(f"cost of ours / {rival}, {where}", ratio, bar)
+    if tally.has(where, PGBENCH):
+        limit = tally.figure(where, PGBENCH, "cost_us")
+        yield Verdict(f"cost of ours / {PGBENCH}, {where}", ours.over(limit))
     for mine, theirs in rivals_psycopg.COMPARED.items():
         if tally.has(where, theirs):
             ratio = tally.figure(where, theirs, "cost_us").over(
@@ -112,7 +124,7 @@ class Run:
         """Per accept: ``cost`` by the wall clock, and the computing on both sides."""
         number = len(self.samples)
         return {
-            "accepts_per_s": number / self.spent_s,
+            "per_s": number / self.spent_s,
             "cost_us": self.spent_s / number * 1e6,
             "client_cpu_us": self.client_s / number * 1e6,
             "server_cpu_us": self.server_s / number * 1e6,
@@ -158,10 +170,27 @@ async def repetition(place: World, runs: list[Run], number: int) -> None:
     await _check_all_matched(place, work)
 
 
-async def jobs(place: World, number: int) -> Sequence[Job]:
+async def _limit(place: World, limit: PgBench, clients: int, number: int) -> Mapping[str, float]:
+    """The statements of (a) without a line of Python, on requests of its own."""
+    each = max(1, number // clients)
+    numbers = list(limit.next_numbers(clients, each))
+    requests = [RequestId(numbered("r", one)) for one in numbers]
+    mechanics = [MechanicId(numbered("m", one)) for one in numbers]
+    work = await jobs(place, len(numbers), requests, mechanics)
+    figures = await limit.run(clients, each)
+    await _check_all_matched(place, work)
+    return figures
+
+
+async def jobs(
+    place: World,
+    number: int,
+    requests: Sequence[RequestId] | None = None,
+    mechanics: Sequence[MechanicId] | None = None,
+) -> Sequence[Job]:
     """Fresh open requests, each with a mechanic of its own."""
-    made = await place.open_requests(number)
-    return list(zip(made, await place.mechanics(number), strict=True))
+    made = await place.open_requests(number, requests)
+    return list(zip(made, await place.mechanics(number, mechanics), strict=True))
 
 
 async def _check_all_matched(place: World, todo: Sequence[Job]) -> None:

@@ -126,7 +126,7 @@ async def hand_written_pooled(dsn: str, clients: int) -> AsyncIterator[Sequence[
 
     async def accept(request: RequestId, mechanic: MechanicId) -> bool:
         async with pool.acquire() as connection:
-            return await _lock_update_insert(connection, request, mechanic)
+            return await lock_update_insert(connection, request, mechanic)
 
     async with connected(dsn, connections_max=clients) as pool:
         yield [accept] * clients
@@ -136,16 +136,17 @@ async def hand_written_pooled(dsn: str, clients: int) -> AsyncIterator[Sequence[
 async def hand_written(dsn: str, clients: int) -> AsyncIterator[Sequence[Accept]]:
     """begin; select for update; update; insert; commit."""
     async with connections(dsn, clients) as held:
-        yield [partial(_lock_update_insert, one) for one in held]
+        yield [partial(lock_update_insert, one) for one in held]
 
 
-async def _lock_update_insert(
+async def lock_update_insert(
     connection: "Connection | Pooled",
     request: RequestId,
     mechanic: MechanicId,
     *,
     ask: bool = False,
 ) -> bool:
+    """One accept; with ``ask`` only of a mechanic who may."""
     async with connection.transaction():
         row = await connection.fetchrow(LOCK, request)
         if row is None or row["stage"] != "open" or mechanic in row["excluded_mechanics"]:
@@ -173,7 +174,7 @@ async def hand_written_with_facts(dsn: str, clients: int) -> AsyncIterator[Seque
 
     async def accept(request: RequestId, mechanic: MechanicId) -> bool:
         async with pool.acquire() as connection:
-            return await _lock_update_insert(connection, request, mechanic, ask=True)
+            return await lock_update_insert(connection, request, mechanic, ask=True)
 
     async with connected(dsn, connections_max=clients) as pool:
         yield [accept] * clients

@@ -50,6 +50,7 @@ POLICY = Policy(
 WINDOW = timedelta(minutes=10)
 LOAD_TIMEOUT_S = 600
 CLOCK_QUESTIONS = 50
+COPIED_AT_ONCE = 100_000
 SETTINGS = {"max_connections": "200"}  # all variants stay connected; nothing else is special
 _numbers = count()
 
@@ -102,9 +103,11 @@ class World:
         self.dsn = dsn
         self.connection = connection
 
-    async def mechanics(self, number: int) -> list[MechanicId]:
+    async def mechanics(
+        self, number: int, ids: Sequence[MechanicId] | None = None
+    ) -> Sequence[MechanicId]:
         """So many new ones, all approved."""
-        ids = [MechanicId(uuid4()) for _ in range(number)]
+        ids = ids or [MechanicId(uuid4()) for _ in range(number)]
         await self.connection.execute(
             "insert into mechanics (id, name, status)"
             " select id, 'Mechanic', 'approved' from unnest($1::uuid[]) as new (id)",
@@ -112,11 +115,15 @@ class World:
         )
         return ids
 
-    async def open_requests(self, number: int) -> list[RequestId]:
+    async def open_requests(
+        self, number: int, ids: Sequence[RequestId] | None = None
+    ) -> Sequence[RequestId]:
         """So many plain broadcasts, due long after the benchmark."""
+        ids = ids or [RequestId(uuid4()) for _ in range(number)]
         original = await self._original(None)
         due = await self.connection.fetchval("select clock() + interval '1 day'")
-        return await self._copy(original, [None] * number, [due] * number)
+        await self._copy(original, ids, [None] * number, [due] * number)
+        return ids
 
     async def windows(
         self, mechanics: Sequence[MechanicId], due_in_s: Sequence[float]
@@ -126,7 +133,11 @@ class World:
         now = await self.connection.fetchval("select clock()")
         due = [now + timedelta(seconds=wait_s) for wait_s in due_in_s]
         turns = [mechanics[index % len(mechanics)] for index in range(len(due))]
-        return dict(zip(await self._copy(original, turns, due), due, strict=True))
+        ids = [RequestId(uuid4()) for _ in due]
+        for start in range(0, len(ids), COPIED_AT_ONCE):
+            some = slice(start, start + COPIED_AT_ONCE)
+            await self._copy(original, ids[some], turns[some], due[some])
+        return dict(zip(ids, due, strict=True))
 
     async def clock_offset_s(self) -> float:
         """The database's clock less ours, judged by the quickest of several answers."""
@@ -162,10 +173,10 @@ class World:
     async def _copy(
         self,
         original: RequestId,
+        ids: Sequence[RequestId],
         mechanics: Sequence[MechanicId | None],
         due: Sequence[datetime],
-    ) -> list[RequestId]:
-        ids = [RequestId(uuid4()) for _ in due]
+    ) -> None:
         columns = await self._columns()
         statement = _COPY_REQUESTS.format(
             columns=", ".join(columns),
@@ -174,7 +185,6 @@ class World:
         await self.connection.execute(
             statement, original, ids, mechanics, due, timeout=LOAD_TIMEOUT_S
         )
-        return ids
 
     async def _columns(self) -> list[str]:
         rows = await self.connection.fetch(
@@ -183,17 +193,23 @@ class World:
         )
         return [row["attname"] for row in rows]
 
-    async def _original(self, favorite: MechanicId | None) -> RequestId:
-        """A request made by the product, reserved for the favourite if there is one."""
+    async def customer(self, *favorites: MechanicId) -> tuple[CustomerId, IntakeId]:
+        """A new one with these favourites, and what they filled in."""
         customer = CustomerId(uuid4())
         async with connected(self.dsn, connections_max=2) as pool:
             people = PeopleStore(pool)
             await people.add_customer(customer, "Carla")
-            if favorite:
+            for favorite in favorites:
                 await people.add_favorite(customer, favorite)
+        return customer, await self._intake(customer)
+
+    async def _original(self, favorite: MechanicId | None) -> RequestId:
+        """A request made by the product, reserved for the favourite if there is one."""
+        customer, intake = await self.customer(*[favorite] if favorite else [])
+        async with connected(self.dsn, connections_max=2) as pool:
             requests = RequestStore(pool)
             made = await Dispatcher(requests, lambda: None).request_session(
-                _request(customer, await self._intake(customer), favorite), requests
+                order(RequestId(uuid4()), customer, intake, favorite), requests
             )
         return made.id
 
@@ -210,18 +226,22 @@ class World:
         return intake
 
 
-def _request(
-    customer: CustomerId, intake: IntakeId, favorite: MechanicId | None
+def order(
+    request: RequestId,
+    customer: CustomerId,
+    intake: IntakeId,
+    favorite: MechanicId | None,
+    window: timedelta = WINDOW,
 ) -> commands.RequestSession:
-    routing = RoutingType.PRIORITY_BROADCAST if favorite else RoutingType.BROADCAST
+    """The command that creates a request: reserved for the favourite, or open."""
     return commands.RequestSession(
-        request_id=RequestId(uuid4()),
+        request_id=request,
         customer=customer,
         intake=intake,
         plan="standard",
-        payment=commands.Payment(f"cs_{uuid4()}", None),
-        routing_type=routing,
-        chain=(ChainStep(favorite, WINDOW),) if favorite else (),
+        payment=commands.Payment(f"cs_{request}", None),
+        routing_type=RoutingType.PRIORITY_BROADCAST if favorite else RoutingType.BROADCAST,
+        chain=(ChainStep(favorite, window),) if favorite else (),
         policy=POLICY,
     )
 
