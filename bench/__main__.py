@@ -9,22 +9,30 @@ import uvloop
 from rich.console import Console
 
 from bench.accept import accept
+from bench.contention import contention
 from bench.deadlines import lateness, sweep
 from bench.distance import distance
 from bench.figures import Result
 from bench.growth import growth
 from bench.hot import hot
+from bench.lifecycle import lifecycle
 from bench.options import Options
+from bench.peers.line import peers
 from bench.report import as_json, show, show_surroundings, surroundings
+from bench.told import told
 from bench.world import server
 
 BENCHMARKS: Mapping[str, Callable[[str, Options], Awaitable[Result]]] = {
     "accept": accept,
+    "lifecycle": lifecycle,
     "distance": distance,
     "hot": hot,
+    "contention": contention,
     "sweep": sweep,
     "lateness": lateness,
     "growth": growth,
+    "told": told,
+    "peers": peers,
 }
 
 
