@@ -30,19 +30,26 @@ if TYPE_CHECKING:
 
 FAST_AND_FORGETFUL = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 BROWSER_TESTS_DID_NOT_RUN = "!!! BROWSER TESTS DID NOT RUN"
+REAL_STRIPE_TESTS_DID_NOT_RUN = "!!! TESTS AGAINST THE REAL STRIPE DID NOT RUN"
 _numbers = count()
 
 
+DID_NOT_RUN = {
+    BROWSER_TESTS_DID_NOT_RUN: "They need Chromium: install it, or set CHROMIUM to the executable."
+    " REQUIRE_BROWSER=1 makes this a failure.",
+    REAL_STRIPE_TESTS_DID_NOT_RUN: "They need STRIPE_TEST_KEY, a secret key of Stripe's test mode."
+    " The same scenarios did run, against the sandbox.",
+}
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Nobody must take a skipped browser test for a passed one."""
+    """Nobody must take a skipped test for a passed one."""
     skipped = terminalreporter.stats.get("skipped", ())
-    missed = [one for one in skipped if BROWSER_TESTS_DID_NOT_RUN in str(one.longrepr)]
-    if missed:
-        terminalreporter.section(BROWSER_TESTS_DID_NOT_RUN, sep="!", red=True, bold=True)
-        terminalreporter.write_line(
-            f"{len(missed)} tests need Chromium: install it, or set CHROMIUM to the executable."
-            " REQUIRE_BROWSER=1 makes this a failure."
-        )
+    for banner, remedy in DID_NOT_RUN.items():
+        missed = [one for one in skipped if banner in str(one.longrepr)]
+        if missed:
+            terminalreporter.section(banner, sep="!", red=True, bold=True)
+            terminalreporter.write_line(f"Skipped: {len(missed)}. {remedy}")
 
 
 @pytest.fixture(scope="session")

@@ -23,10 +23,13 @@ CLASSES: Mapping[str, type[StripeObject]] = {
     "account": stripe.Account,
     "charge": stripe.Charge,
     "checkout.session": stripe.checkout.Session,
+    "dispute": stripe.Dispute,
     "event": stripe.Event,
     "item": stripe.LineItem,
     "payment_intent": stripe.PaymentIntent,
+    "radar.early_fraud_warning": stripe.radar.EarlyFraudWarning,
     "refund": stripe.Refund,
+    "review": stripe.Review,
 }
 
 

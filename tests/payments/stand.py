@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from headstart.app.ports import CheckoutOrder, CheckoutSession
+from headstart.app.ports import CaptureMode, CheckoutOrder, CheckoutSession, PaymentIntent
 from headstart.payments.gateway import StripeGateway
 from headstart.payments.sandbox import SANDBOX_SECRET_KEY
 from headstart.payments.sandbox.server import create_app
@@ -137,6 +137,22 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
+def an_order(**changes: Any) -> CheckoutOrder:
+    """An order like those of the service; every one is another intake's."""
+    usual: Json = {
+        "intake_id": uuid4(),
+        "attempt": 1,
+        "plan_name": "Video session",
+        "amount": 4900,
+        "currency": "usd",
+        "success_url": "https://shop.test/paid?lang=en",
+        "cancel_url": "https://shop.test/intake",
+        "expires_at": in_an_hour(),
+        "metadata": {"plan": "video"},
+    }
+    return CheckoutOrder(**{**usual, **changes})
+
+
 @dataclass
 class Stand:
     """A running sandbox with everything a test wants to do to it."""
@@ -148,19 +164,9 @@ class Stand:
     clock: Clock
 
     def order(self, **changes: Any) -> CheckoutOrder:
-        """An order like those of the service; every one is another intake's."""
-        usual: Json = {
-            "intake_id": uuid4(),
-            "attempt": 1,
-            "plan_name": "Video session",
-            "amount": 4900,
-            "currency": "usd",
-            "success_url": "https://shop.test/paid?lang=en",
-            "cancel_url": "https://shop.test/intake",
-            "expires_at": datetime.fromtimestamp(int(self.clock()) + 3600, UTC),
-            "metadata": {"plan": "video"},
-        }
-        return CheckoutOrder(**{**usual, **changes})
+        """An order as of the sandbox's time."""
+        expires_at = datetime.fromtimestamp(int(self.clock()) + 3600, UTC)
+        return an_order(**{"expires_at": expires_at, **changes})
 
     async def checkout(self, **changes: Any) -> CheckoutSession:
         return await self.gateway.create_checkout(self.order(**changes))
@@ -177,6 +183,31 @@ class Stand:
         assert found is not None
         return found
 
+    async def payment(self, payment_intent_id: str) -> PaymentIntent:
+        """The money, as the gateway sees it."""
+        found = await self.gateway.retrieve_payment(payment_intent_id)
+        assert found is not None
+        return found
+
+    async def charged(self, amount: int = 4900) -> PaymentIntent:
+        """Money that was taken."""
+        paid = await self.paid(amount=amount)
+        assert paid.payment is not None
+        return paid.payment
+
+    async def held(self, amount: int = 4900) -> PaymentIntent:
+        """Money that is held."""
+        paid = await self.paid(amount=amount, capture=CaptureMode.HOLD)
+        assert paid.payment is not None
+        return paid.payment
+
+    async def pull(self, lever: str, **wishes: Any) -> Json:
+        """Use one of the sandbox's levers."""
+        response = await self.http.post(f"/_sandbox/{lever}", json=wishes)
+        assert response.status_code == 200, response.text
+        found: Json = response.json()
+        return found
+
     async def get(self, path: str, **params: Any) -> Json:
         response = await self.http.get(path, params=params)
         assert response.status_code == 200, response.text
@@ -184,8 +215,7 @@ class Stand:
         return found
 
     async def switch(self, **wishes: Any) -> None:
-        response = await self.http.post("/_sandbox/switches", json=wishes)
-        assert response.status_code == 200, response.text
+        await self.pull("switches", **wishes)
 
     async def settled(self) -> list[Json]:
         """Wait until nothing is left to send; the log of all attempts."""

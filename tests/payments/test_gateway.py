@@ -1,18 +1,19 @@
 """The gateway, with the real SDK, over a socket."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
 import pytest
 import stripe
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from headstart.app.ports import PaymentsRefused, PaymentsUnavailable
+from headstart.app.ports import CaptureMode, PaymentsRefused, PaymentsUnavailable
 from headstart.payments import gateway as gateway_module
 from headstart.payments.gateway import StripeGateway
 
@@ -238,3 +239,91 @@ def test_the_promise_about_timeouts_and_retries_is_kept() -> None:
     assert gateway._http._timeout == 8.0
     assert gateway._client._requestor._options.max_network_retries == 2
     assert stripe.enable_telemetry is False
+
+
+@pytest.mark.parametrize(
+    ("capture", "method"), [(CaptureMode.CHARGE, None), (CaptureMode.HOLD, "manual")]
+)
+async def test_a_hold_is_asked_for_and_a_charge_is_what_happens_anyway(
+    stand: Stand, capture: CaptureMode, method: str | None
+) -> None:
+    body = '{"error": {"type": "invalid_request_error"}}'
+    async with stripe_answering(lambda request, count: Response(body, 400)) as wire:
+        with pytest.raises(PaymentsRefused):
+            await wire.gateway.create_checkout(stand.order(capture=capture))
+    sent = {name: values[0] for name, values in parse_qs(wire.seen[0][1].decode()).items()}
+    assert sent.get("payment_intent_data[capture_method]") == method
+    assert sent["payment_intent_data[metadata][plan]"] == sent["metadata[plan]"] == "video"
+    assert sent["allowed_payment_method_types[0]"] == "card"
+
+
+async def test_changes_carry_their_key_and_are_the_same_byte_for_byte() -> None:
+    def calls(gateway: StripeGateway) -> list[Awaitable[object]]:
+        return [
+            gateway.capture("pi_1", amount=7, idempotency_key="key"),
+            gateway.cancel_hold("pi_1", idempotency_key="key"),
+            gateway.refund("pi_1", amount=7, idempotency_key="key", metadata={"operation": "1"}),
+            gateway.expire_checkout("cs_test_1", idempotency_key="key"),
+        ]
+
+    async with stripe_answering(lambda request, count: Response("{}", 503)) as wire:
+        for _ in range(2):
+            for call in calls(wire.gateway):
+                with pytest.raises(PaymentsUnavailable):
+                    await call
+    assert {headers["idempotency-key"] for headers, _ in wire.seen} == {"key"}
+    assert len(wire.seen) == 24
+    assert len({body for _, body in wire.seen}) == 4
+
+
+async def test_a_stored_failure_says_so() -> None:
+    stored, body = {"Idempotent-Replayed": "true"}, '{"error": {"type": "api_error"}}'
+    async with stripe_answering(lambda request, count: Response(body, 500, stored)) as wire:
+        with pytest.raises(PaymentsUnavailable) as trouble:
+            await wire.gateway.cancel_hold("pi_1", idempotency_key="cancel:1")
+    assert trouble.value.stored is True
+
+
+async def test_a_page_that_stays_open_is_not_taken_for_closed(stand: Stand) -> None:
+    """Refused, for whatever reason, and the page can still be paid."""
+    page = await stand.checkout()
+    found = await stand.get(f"/v1/checkout/sessions/{page.id}")
+
+    def answer(request: Request, count: int) -> Response:
+        if request.method == "POST":
+            return Response('{"error": {"type": "invalid_request_error"}}', 400)
+        return JSONResponse(found)
+
+    async with stripe_answering(answer) as wire:
+        with pytest.raises(PaymentsUnavailable):
+            await wire.gateway.expire_checkout(page.id, idempotency_key="expire:1")
+
+
+@pytest.mark.parametrize("identifier", ["", "pi_", "../refunds", "pi_é", "cs_test_1", "pi_" * 99])
+async def test_what_cannot_be_a_payment_is_not_asked_for(identifier: str) -> None:
+    async with stripe_answering(lambda request, count: Response("{}", 500)) as wire:
+        assert await wire.gateway.retrieve_payment(identifier) is None
+    assert wire.seen == []
+
+
+async def test_a_list_is_read_page_by_page_up_to_its_bound(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [(await stand.checkout()).id for _ in range(5)]
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    monkeypatch.setattr(gateway_module, "LIST_PAGE", 2)
+    found = [each.id async for each in stand.gateway.recent_checkouts(since)]
+    assert found == made[::-1]
+    monkeypatch.setattr(gateway_module, "LISTED_MAX", 3)
+    found = [each.id async for each in stand.gateway.recent_checkouts(since)]
+    assert found == made[:1:-1]
+
+
+async def test_a_member_that_cannot_be_read_hides_no_other(stand: Stand) -> None:
+    page = await stand.checkout()
+    listing = await stand.get("/v1/checkout/sessions")
+    listing["data"].insert(0, {**listing["data"][0], "amount_total": None, "mode": "setup"})
+    async with stripe_answering(lambda request, count: JSONResponse(listing)) as wire:
+        since = datetime.now(UTC)
+        assert [each.id async for each in wire.gateway.recent_checkouts(since)] == [page.id]
+        assert [each async for each in wire.gateway.undelivered_events(since)] == []

@@ -111,7 +111,7 @@ async def test_an_unknown_id_is_missing(stand: Stand, path: str) -> None:
         ({"adaptive_pricing": "no"}, "adaptive_pricing", None),
         ({"allowed_payment_method_types[0]": "klarna"}, "allowed_payment_method_types[0]", None),
         ({"allowed_payment_method_types[1]": "card"}, "allowed_payment_method_types", None),
-        ({"payment_intent_data[capture_method]": "manual"},
+        ({"payment_intent_data[capture_method]": "later"},
          "payment_intent_data[capture_method]", None),
         ({"line_items[0][price_data][unit_amount]": "-1"},
          "line_items[0][price_data][unit_amount]", None),

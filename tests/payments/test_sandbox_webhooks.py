@@ -211,6 +211,20 @@ async def test_a_webhook_can_overtake_the_answer_to_a_refund(stand: Stand) -> No
     await refunding
 
 
+async def test_an_event_can_claim_to_be_of_another_world(stand: Stand) -> None:
+    await stand.switch(livemode=True, api_version="2020-08-27", account="acct_x")
+    await stand.paid()
+    await stand.settled()
+    (event,) = (each.event for each in completed(stand))
+    assert event["livemode"] is event["data"]["object"]["livemode"] is True
+    assert (event["api_version"], event["account"]) == ("2020-08-27", "acct_x")
+    await stand.switch(livemode=False, api_version=None, account=None)
+    await stand.paid()
+    await stand.settled()
+    later = completed(stand)[-1].event
+    assert (later["livemode"], later["account"]) == (False, None)
+
+
 async def test_switches_are_shown_changed_and_reset(stand: Stand) -> None:
     assert (await stand.get("/_sandbox/switches"))["duplicate"] == 1
     await stand.switch(duplicate=3, delay=1)
@@ -224,7 +238,8 @@ async def test_switches_are_shown_changed_and_reset(stand: Stand) -> None:
 @pytest.mark.parametrize(
     "wishes",
     [{"duplicate": 0}, {"duplicate": 101}, {"duplicate": True}, {"drop": 1}, {"delay": -1},
-     {"delay": "1"}, {"delay": 1e9}, {"explode": True}, [], "drop", None],
+     {"delay": "1"}, {"delay": 1e9}, {"explode": True}, {"account": ""}, {"account": 7},
+     {"livemode": 1}, {"api_version": "'"}, [], "drop", None],
 )  # fmt: skip
 async def test_a_bad_switch_changes_nothing(stand: Stand, wishes: Any) -> None:
     before = await stand.get("/_sandbox/switches")

@@ -1,12 +1,8 @@
 """The calls under `/v1`: who may ask, each request once, and Stripe's headers around the answer."""
 
-import base64
-import binascii
-import hashlib
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,12 +15,20 @@ from headstart.payments.sandbox.objects import Json
 from headstart.payments.sandbox.outbox import Cause
 from headstart.payments.sandbox.refusals import Refusal
 from headstart.payments.sandbox.settings import API_VERSION
+from headstart.payments.sandbox.transport import (
+    Broken,
+    body_of,
+    check_caller,
+    digest_of,
+    json_response,
+    silence,
+)
+from headstart.payments.sandbox.trouble import Fault, Trouble, broken
 from headstart.payments.sandbox.views import Views
 from headstart.payments.sandbox.world import World
 
 KEY_KEPT_S: Final = 24 * 3600
 KEY_CHARS_MAX: Final = 255
-BODY_BYTES_MAX: Final = 256 * 1024
 _ANY_METHOD = ["GET", "POST", "DELETE", "PUT", "PATCH"]
 
 
@@ -45,6 +49,7 @@ class Call:
 
 Action = Callable[[Call], Json]
 Endpoint = Callable[[Request], Awaitable[Response]]
+Answering = Callable[[Request, Cause, Trouble | None], Awaitable[Response]]
 
 
 class Api:
@@ -57,26 +62,36 @@ class Api:
 
     def routes(self) -> list[Route]:
         """Everything under `/v1`; what is not implemented answers 404 in Stripe's shape."""
-        sessions, get, post = "/v1/checkout/sessions", self._get, self._post
         return [
-            Route(sessions, post(shapes.SESSION_CREATE, self._create_session), methods=["POST"]),
-            Route(sessions, get(shapes.SESSION_LIST, self._list_sessions)),
-            Route(sessions + "/{id}", get(shapes.EXPAND_ONLY, self._one("checkout.session"))),
-            Route(
-                sessions + "/{id}/expire",
-                post(shapes.EXPAND_ONLY, self._expire_session),
-                methods=["POST"],
-            ),
-            Route(sessions + "/{id}/line_items", get(shapes.LINE_ITEM_LIST, self._line_items)),
-            Route("/v1/payment_intents/{id}", get(shapes.EXPAND_ONLY, self._one("payment_intent"))),
-            Route("/v1/charges/{id}", get(shapes.EXPAND_ONLY, self._one("charge"))),
-            Route("/v1/refunds", post(shapes.REFUND_CREATE, self._create_refund), methods=["POST"]),
-            Route("/v1/refunds", get(shapes.REFUND_LIST, self._list_refunds)),
-            Route("/v1/refunds/{id}", get(shapes.EXPAND_ONLY, self._one("refund"))),
-            Route("/v1/events", get(shapes.EVENT_LIST, self._list_events)),
-            Route("/v1/events/{id}", get(shapes.EXPAND_ONLY, self._one("event"))),
-            Route("/v1/account", get(shapes.EXPAND_ONLY, lambda call: objects.account())),
+            *self._checkout_routes(),
+            *self._money_routes(),
+            self._get("/events", "list_events", self._list_events, shapes.EVENT_LIST),
+            self._get("/events/{id}", "retrieve_event", self._one("event")),
+            self._get("/account", "retrieve_account", lambda call: objects.account()),
             Route("/v1/{rest:path}", self._unknown, methods=_ANY_METHOD),
+        ]
+
+    def _checkout_routes(self) -> list[Route]:
+        many, one = "/checkout/sessions", "/checkout/sessions/{id}"
+        lines, create = shapes.LINE_ITEM_LIST, shapes.SESSION_CREATE
+        return [
+            self._post(many, "create_session", self._create_session, create),
+            self._get(many, "list_sessions", self._list_sessions, shapes.SESSION_LIST),
+            self._get(one, "retrieve_session", self._one("checkout.session")),
+            self._post(one + "/expire", "expire_session", self._expire_session),
+            self._get(one + "/line_items", "list_line_items", self._line_items, lines),
+        ]
+
+    def _money_routes(self) -> list[Route]:
+        intent = "/payment_intents/{id}"
+        return [
+            self._get(intent, "retrieve_payment_intent", self._one("payment_intent")),
+            self._post(intent + "/capture", "capture", self._capture, shapes.CAPTURE),
+            self._post(intent + "/cancel", "cancel", self._cancel, shapes.CANCEL),
+            self._get("/charges/{id}", "retrieve_charge", self._one("charge")),
+            self._post("/refunds", "create_refund", self._create_refund, shapes.REFUND_CREATE),
+            self._get("/refunds", "list_refunds", self._list_refunds, shapes.REFUND_LIST),
+            self._get("/refunds/{id}", "retrieve_refund", self._one("refund")),
         ]
 
     # What the calls do
@@ -88,7 +103,16 @@ class Api:
         return self._views.expanded(self._till.expire(call.id, call.cause), call.expand)
 
     def _create_refund(self, call: Call) -> Json:
-        return self._views.expanded(self._till.refund(call.params, call.cause), call.expand)
+        made = self._world.returns.refund(call.params, call.cause)
+        return self._views.expanded(made, call.expand)
+
+    def _capture(self, call: Call) -> Json:
+        captured = self._world.vault.capture(call.id, call.params, call.cause)
+        return self._views.expanded(captured, call.expand)
+
+    def _cancel(self, call: Call) -> Json:
+        canceled = self._world.vault.cancel(call.id, call.params, call.cause)
+        return self._views.expanded(canceled, call.expand)
 
     def _one(self, kind: str) -> Action:
         return lambda call: self._views.one(kind, call.id, call.expand)
@@ -117,32 +141,71 @@ class Api:
 
     # How a call is answered
 
-    def _get(self, read: forms.Reader, action: Action) -> Endpoint:
-        async def answer(request: Request, cause: Cause) -> Response:
+    def _get(
+        self, path: str, name: str, action: Action, read: forms.Reader = shapes.EXPAND_ONLY
+    ) -> Route:
+        async def answer(request: Request, cause: Cause, trouble: Trouble | None) -> Response:
+            if trouble is not None:
+                trouble.refuse_at_work()
             call = Call(_id(request), _read(read, request.url.query.encode()), cause)
             payload, _ = self._world.act(lambda: action(call))
-            return _json(payload)
+            return json_response(payload)
 
-        return self._guarded(answer)
+        return Route("/v1" + path, self._guarded(name, answer), methods=["GET"])
 
-    def _post(self, read: forms.Reader, action: Action) -> Endpoint:
-        async def answer(request: Request, cause: Cause) -> Response:
-            sent = await _body(request)
+    def _post(
+        self, path: str, name: str, action: Action, read: forms.Reader = shapes.EXPAND_ONLY
+    ) -> Route:
+        async def answer(request: Request, cause: Cause, trouble: Trouble | None) -> Response:
+            sent = await body_of(request)
             key = cause.idempotency_key
+            acting = action if trouble is None else _spoilt(action, trouble)
             if key is None:
-                return await self._perform(Call(_id(request), _read(read, sent), cause), action)
-            repeated = self._repeated(key, request.url.path, _digest(sent))
+                return await self._perform(Call(_id(request), _read(read, sent), cause), acting)
+            repeated = self._repeated(key, request.url.path, digest_of(sent))
             if repeated is not None:
-                return _json(repeated, {"Idempotent-Replayed": "true"})
+                return json_response(
+                    repeated.body, {"Idempotent-Replayed": "true"}, repeated.status
+                )
             call = Call(_id(request), _read(read, sent), cause)
-            self._running.add(key)
-            try:
-                kept = (request.url.path, _digest(sent))
-                return await self._perform(call, lambda call: self._keeping(call, action, *kept))
-            finally:
-                self._running.discard(key)
+            return await self._once(key, call, acting, request.url.path, digest_of(sent), trouble)
 
-        return self._guarded(answer)
+        return Route("/v1" + path, self._guarded(name, answer), methods=["POST"])
+
+    async def _once(
+        self,
+        key: str,
+        call: Call,
+        action: Action,
+        path: str,
+        digest: str,
+        trouble: Trouble | None,
+    ) -> Response:
+        """Act, and keep what is answered, success or not, in the transaction of what was done."""
+        kept = broken() if trouble is not None and trouble.fault is Fault.DONE_500 else None
+
+        def keeping(call: Call) -> Json:
+            payload = action(call)
+            answer = (200, payload) if kept is None else (kept.status, kept.payload)
+            self._keep(key, Answer(path, digest, *answer))
+            return payload
+
+        self._running.add(key)
+        try:
+            response = await self._perform(call, keeping)
+            if kept is not None:
+                raise kept
+            return response
+        except Refusal as refusal:
+            if refusal.kept and kept is None:
+                with self._world.ledger.transaction():
+                    self._keep(key, Answer(path, digest, refusal.status, refusal.payload))
+            raise
+        finally:
+            self._running.discard(key)
+
+    def _keep(self, key: str, answer: Answer) -> None:
+        self._world.ledger.keep_answer(key, answer, now=self._world.settings.clock())
 
     async def _perform(self, call: Call, action: Action) -> Response:
         payload, recorded = self._world.act(lambda: action(call))
@@ -150,9 +213,9 @@ class Api:
             if payload["object"] == "checkout.session" and payload["status"] == "open":
                 _, recorded = self._world.act(lambda: self._till.pay(payload["id"], Cause()))
             await self._world.outbox.answered(recorded, within_s=self._world.settings.page_wait_s)
-        return _json(payload)
+        return json_response(payload)
 
-    def _repeated(self, key: str, path: str, digest: str) -> Json | None:
+    def _repeated(self, key: str, path: str, digest: str) -> Answer | None:
         """The stored answer of the same request; a Refusal if the key was for another one."""
         if len(key) > KEY_CHARS_MAX:
             raise Refusal(400, "Idempotency keys can have up to 255 characters.")
@@ -166,37 +229,43 @@ class Api:
         if (earlier.path, earlier.digest) != (path, digest):
             message = "Keys for idempotent requests can only be used with the same parameters."
             raise Refusal(400, message, kind="idempotency_error")
-        return earlier.body
+        return earlier
 
-    def _keeping(self, call: Call, action: Action, path: str, digest: str) -> Json:
-        """Act and keep the answer in one transaction. Refusals are not kept, as at Stripe."""
-        payload = action(call)
-        assert call.cause.idempotency_key is not None
-        answer = Answer(path, digest, payload)
-        now = self._world.settings.clock()
-        self._world.ledger.keep_answer(call.cause.idempotency_key, answer, now=now)
-        return payload
-
-    def _guarded(self, answer: Callable[[Request, Cause], Awaitable[Response]]) -> Endpoint:
+    def _guarded(self, name: str, answer: Answering) -> Endpoint:
         async def endpoint(request: Request) -> Response:
             cause = Cause(fresh_id("req_"), request.headers.get("Idempotency-Key"))
+            trouble = None
             try:
-                _check_caller(request)
-                response = await answer(request, cause)
+                check_caller(request)
+                trouble = self._world.troubles.meet(name)
+                if trouble is not None:
+                    trouble.refuse_early()
+                if trouble is not None and trouble.fault is Fault.HANG:
+                    await silence(request)
+                response = await answer(request, cause, trouble)
             except Refusal as refusal:
-                response = _json(refusal.payload, status=refusal.status)
+                response = json_response(refusal.payload, status=refusal.status)
             response.headers["Request-Id"] = cause.request_id or ""
             response.headers["Stripe-Version"] = API_VERSION
-            return response
+            broke = trouble is not None and trouble.fault is Fault.LOST
+            return Broken() if broke else response
 
         return endpoint
 
     async def _unknown(self, request: Request) -> Response:
-        async def refuse(request: Request, cause: Cause) -> Response:
+        async def refuse(request: Request, cause: Cause, trouble: Trouble | None) -> Response:
             called = f"{request.method}: {request.url.path[:200]}"
             raise Refusal(404, f"The sandbox does not implement this request ({called}).")
 
-        return await self._guarded(refuse)(request)
+        return await self._guarded("", refuse)(request)
+
+
+def _spoilt(action: Action, trouble: Trouble) -> Action:
+    def spoilt(call: Call) -> Json:
+        trouble.refuse_at_work()
+        return action(call)
+
+    return spoilt
 
 
 def _equal(params: Json, *names: str) -> Callable[[Json], bool]:
@@ -210,47 +279,3 @@ def _id(request: Request) -> str:
 def _read(read: forms.Reader, encoded: bytes) -> Json:
     found: Json = read(forms.parse(encoded), "")
     return found
-
-
-def _digest(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()
-
-
-async def _body(request: Request) -> bytes:
-    sent = b""
-    async for chunk in request.stream():
-        sent += chunk
-        if len(sent) > BODY_BYTES_MAX:
-            raise Refusal(413, "The request body is too large.")
-    return sent
-
-
-def _json(payload: Json, headers: dict[str, str] | None = None, status: int = 200) -> Response:
-    body = json.dumps(payload, indent=2)
-    return Response(body, status, headers, media_type="application/json")
-
-
-def _check_caller(request: Request) -> None:
-    """A test key, and the one API version whose shapes the sandbox knows."""
-    key = _key_of(request.headers.get("Authorization", ""))
-    if not key:
-        raise Refusal(401, "You did not provide an API key.")
-    if not key.startswith(("sk_test_", "rk_test_")):
-        raise Refusal(401, "Sandbox, no real money: only test keys (sk_test_, rk_test_) work here.")
-    version = request.headers.get("Stripe-Version", API_VERSION)
-    if version != API_VERSION:
-        raise Refusal(400, f"The sandbox speaks API version {API_VERSION} only.")
-
-
-def _key_of(authorization: str) -> str:
-    """From `Bearer` as the SDK sends it, or `Basic` as `curl -u` does."""
-    scheme, _, value = authorization.partition(" ")
-    if scheme.lower() == "bearer":
-        return value.strip()
-    if scheme.lower() != "basic":
-        return ""
-    try:
-        decoded: Any = base64.b64decode(value, validate=True).decode()
-    except (binascii.Error, ValueError):
-        return ""
-    return str(decoded).partition(":")[0]

@@ -1,7 +1,5 @@
-"""Levers for tests and demonstrations under `/_sandbox`, for callers on this machine only."""
+"""Levers under `/_sandbox` for webhooks: what goes wrong with them, and what was sent."""
 
-import json
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Final
 
@@ -9,13 +7,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from headstart.payments.sandbox.levers import lever, local
+from headstart.payments.sandbox.objects import Json
 from headstart.payments.sandbox.settings import Switches
 from headstart.payments.sandbox.world import World
 
 ATTEMPTS_SHOWN_MAX: Final = 1000
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Controls:
@@ -27,27 +24,21 @@ class Controls:
     def routes(self) -> list[Route]:
         """Every one of them answers 403 to strangers."""
         return [
-            Route("/_sandbox/switches", _local(self._show_switches)),
-            Route("/_sandbox/switches", _local(self._set_switches), methods=["POST"]),
-            Route("/_sandbox/switches", _local(self._reset_switches), methods=["DELETE"]),
-            Route("/_sandbox/resend/{id}", _local(self._resend), methods=["POST"]),
-            Route("/_sandbox/deliveries", _local(self._deliveries)),
-            Route("/_sandbox/wake", _local(self._wake), methods=["POST"]),
+            Route("/_sandbox/switches", local(self._show_switches)),
+            lever("switches", self._set_switches),
+            Route("/_sandbox/switches", local(self._reset_switches), methods=["DELETE"]),
+            Route("/_sandbox/resend/{id}", local(self._resend), methods=["POST"]),
+            Route("/_sandbox/deliveries", local(self._deliveries)),
+            Route("/_sandbox/wake", local(self._wake), methods=["POST"]),
         ]
 
     async def _show_switches(self, request: Request) -> Response:
         return JSONResponse(asdict(self._world.outbox.switches))
 
-    async def _set_switches(self, request: Request) -> Response:
+    def _set_switches(self, wishes: Json) -> Response:
         """Change the switches that are named, leave the others."""
-        try:
-            wishes = json.loads(await request.body())
-            if not isinstance(wishes, dict):
-                raise ValueError("send a JSON object")
-            self._world.outbox.switches = self._world.outbox.switches.changed(wishes)
-        except (ValueError, RecursionError) as error:
-            return JSONResponse({"error": str(error)}, 400)
-        return await self._show_switches(request)
+        self._world.outbox.switches = self._world.outbox.switches.changed(wishes)
+        return JSONResponse(asdict(self._world.outbox.switches))
 
     async def _reset_switches(self, request: Request) -> Response:
         self._world.outbox.switches = Switches()
@@ -75,16 +66,3 @@ class Controls:
         """Look at the clock again: a test has moved it."""
         self._world.outbox.wake()
         return JSONResponse({}, 202)
-
-
-def _local(endpoint: Endpoint) -> Endpoint:
-    """Only for callers on this machine who also address it as such: a page on the internet that
-    points its own name here is sent away."""
-
-    async def guarded(request: Request) -> Response:
-        caller = request.client.host if request.client is not None else ""
-        if caller not in _LOOPBACK or (request.url.hostname or "") not in _LOOPBACK:
-            return JSONResponse({"error": "for callers on this machine only"}, 403)
-        return await endpoint(request)
-
-    return guarded

@@ -14,18 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from headstart.payments.sandbox.objects import Json
+from headstart.payments.sandbox.refusals import Refusal
 
 _SCHEMA = """
 create table if not exists objects (
     seq integer primary key, kind text not null, id text not null, body text not null,
     unique (kind, id)
 );
-create table if not exists expiries (session_id text primary key, expires_at integer not null);
-create index if not exists expiries_in_order on expiries (expires_at);
-create table if not exists answers (
-    key text primary key, path text not null, digest text not null, body text not null,
-    created real not null
+create table if not exists endings (id text primary key, ends_at integer not null);
+create index if not exists endings_in_order on endings (ends_at);
+create table if not exists kept_answers (
+    key text primary key, path text not null, digest text not null, status integer not null,
+    body text not null, created real not null
 );
+create table if not exists clock (only integer primary key check (only = 1), ahead_s real not null);
 create table if not exists deliveries (
     id integer primary key, event_id text not null, due_at real not null,
     attempts integer not null default 0,
@@ -46,6 +48,7 @@ class Answer:
 
     path: str
     digest: str
+    status: int
     body: Json
 
 
@@ -103,6 +106,13 @@ class Ledger:
         ).fetchone()
         return None if row is None else json.loads(row[0])
 
+    def need(self, kind: str, id: str, param: str = "id") -> Json:
+        """A copy of the object; a Refusal when there is none."""
+        found = self.get(kind, id)
+        if found is None:
+            raise Refusal.missing(kind, id, param)
+        return found
+
     def newest(
         self, kind: str, *, limit: int, after: str | None, wanted: Callable[[Json], bool]
     ) -> tuple[list[Json], bool]:
@@ -122,35 +132,50 @@ class Ledger:
                 return found[:limit], True
         return found, False
 
-    # Sessions that end by themselves
+    # Sessions and holds that end by themselves
 
-    def expect_expiry(self, session_id: str, expires_at: int) -> None:
-        """Remember when an open Session ends."""
-        self._db.execute("insert into expiries values (?, ?)", (session_id, expires_at))
+    def expect_ending(self, id: str, ends_at: int) -> None:
+        """Remember when an open Session, or a hold, ends."""
+        self._db.execute("insert into endings values (?, ?)", (id, ends_at))
 
-    def forget_expiry(self, session_id: str) -> None:
-        """The Session has ended another way, or just now."""
-        self._db.execute("delete from expiries where session_id = ?", (session_id,))
+    def forget_ending(self, id: str) -> None:
+        """It has ended another way, or just now."""
+        self._db.execute("delete from endings where id = ?", (id,))
 
-    def expired(self, now: float) -> list[str]:
-        """Open Sessions whose time has come."""
-        rows = self._db.execute("select session_id from expiries where expires_at <= ?", (now,))
+    def ended(self, now: float) -> list[str]:
+        """What is still there though its time has come, earliest first."""
+        rows = self._db.execute(
+            "select id from endings where ends_at <= ? order by ends_at", (now,)
+        )
         return [row[0] for row in rows]
+
+    # Time
+
+    def ahead_s(self) -> float:
+        """How far the sandbox's clock was put forward."""
+        row = self._db.execute("select ahead_s from clock").fetchone()
+        return 0.0 if row is None else float(row[0])
+
+    def put_ahead(self, ahead_s: float) -> None:
+        """Put the sandbox's clock forward."""
+        self._db.execute("insert or replace into clock values (1, ?)", (ahead_s,))
 
     # Idempotency
 
     def answer(self, key: str, *, since: float) -> Answer | None:
         """What was answered to this key, unless that is older than `since`."""
         row = self._db.execute(
-            "select path, digest, body from answers where key = ? and created >= ?", (key, since)
+            "select path, digest, status, body from kept_answers where key = ? and created >= ?",
+            (key, since),
         ).fetchone()
-        return None if row is None else Answer(row[0], row[1], json.loads(row[2]))
+        return None if row is None else Answer(row[0], row[1], row[2], json.loads(row[3]))
 
     def keep_answer(self, key: str, answer: Answer, *, now: float) -> None:
         """Keep it for whoever repeats the request."""
+        body = json.dumps(answer.body)
         self._db.execute(
-            "insert or replace into answers values (?, ?, ?, ?, ?)",
-            (key, answer.path, answer.digest, json.dumps(answer.body), now),
+            "insert or replace into kept_answers values (?, ?, ?, ?, ?, ?)",
+            (key, answer.path, answer.digest, answer.status, body, now),
         )
 
     # Deliveries
@@ -174,10 +199,10 @@ class Ledger:
         return [Delivery(*row) for row in rows]
 
     def next_moment(self) -> float | None:
-        """When there is something to do again: a delivery or an expiry."""
+        """When there is something to do again: a delivery or an ending."""
         (moment,) = self._db.execute(
             "select min(at) from (select min(due_at) as at from deliveries where state = 'pending'"
-            " union all select min(expires_at) from expiries)"
+            " union all select min(ends_at) from endings)"
         ).fetchone()
         return None if moment is None else float(moment)
 

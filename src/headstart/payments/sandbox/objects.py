@@ -5,6 +5,7 @@ field is found there. Nothing in here decides anything.
 """
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Any, Final
 
 from headstart.payments.sandbox.settings import API_VERSION
@@ -12,9 +13,21 @@ from headstart.payments.sandbox.settings import API_VERSION
 Json = dict[str, Any]
 
 ACCOUNT_ID: Final = "acct_sandbox"
+SLOW_METHOD: Final = "us_bank_account"
+"""Whoever pays this way hears days later whether it worked."""
 
 
-def _nulls(names: str) -> Json:
+class Attempt(StrEnum):
+    """What came of an attempt to pay."""
+
+    PAID = "paid"
+    HELD = "held"
+    PENDING = "pending"
+    DECLINED = "declined"
+
+
+def nulls(names: str) -> Json:
+    """Fields that the sandbox has no use for."""
     return dict.fromkeys(names.split())
 
 
@@ -46,10 +59,14 @@ _CHARGE_NULLS = """
     statement_descriptor statement_descriptor_suffix transfer transfer_data transfer_group
 """
 _CARD_NULLS = """
-    authorization_code capture_before description electronic_commerce_indicator
+    authorization_code description electronic_commerce_indicator
     extended_authorization fingerprint iin incremental_authorization installments issuer mandate
     moto multicapture network_token network_transaction_id overcapture regulated_status
     setup_credential_usage stored_credential_usage three_d_secure transaction_link_id wallet
+"""
+_BANK_NULLS = """
+    account_holder_type account_type bank_name expected_debit_date fingerprint last4 mandate
+    payment_reference routing_number
 """
 _REFUND_NULLS = """
     balance_transaction customer customer_account description failure_balance_transaction
@@ -68,7 +85,7 @@ def checkout_session(
     """An open Session. `line_items` is absent, as at Stripe, until somebody expands it."""
     adaptive = params.get("adaptive_pricing", {}).get("enabled", False)
     return {
-        **_nulls(_SESSION_NULLS),
+        **nulls(_SESSION_NULLS),
         "id": id,
         "object": "checkout.session",
         "adaptive_pricing": {"enabled": adaptive},
@@ -81,7 +98,7 @@ def checkout_session(
         "created": created,
         "currency": currency,
         "custom_fields": [],
-        "custom_text": _nulls("after_submit shipping_address submit terms_of_service_acceptance"),
+        "custom_text": nulls("after_submit shipping_address submit terms_of_service_acceptance"),
         "customer_email": params.get("customer_email"),
         "expires_at": params["expires_at"],
         "livemode": False,
@@ -94,7 +111,7 @@ def checkout_session(
         "status": "open",
         "success_url": params["success_url"],
         "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}
-        | _nulls("breakdown"),
+        | nulls("breakdown"),
         "ui_mode": "hosted_page",
         "url": url,
     }
@@ -102,7 +119,7 @@ def checkout_session(
 
 def customer_details(email: str | None) -> Json:
     """Who paid, as far as the page asked."""
-    unknown = _nulls("address business_name individual_name name phone")
+    unknown = nulls("address business_name individual_name name phone")
     return {**unknown, "email": email, "tax_exempt": "none", "tax_ids": []}
 
 
@@ -113,7 +130,7 @@ def line_item(
     price_data, quantity = sent["price_data"], sent.get("quantity", 1)
     total = price_data["unit_amount"] * quantity
     return {
-        **_nulls("adjustable_quantity"),
+        **nulls("adjustable_quantity"),
         "id": id,
         "object": "item",
         "amount_discount": 0,
@@ -133,7 +150,7 @@ def line_item(
 def _price(*, id: str, product_id: str, created: int, data: Mapping[str, Any]) -> Json:
     unused = "currency_options custom_unit_amount lookup_key nickname recurring tiers tiers_mode"
     return {
-        **_nulls(unused + " transform_quantity"),
+        **nulls(unused + " transform_quantity"),
         "id": id,
         "object": "price",
         "active": False,
@@ -151,34 +168,50 @@ def _price(*, id: str, product_id: str, created: int, data: Mapping[str, Any]) -
 
 
 def payment_intent(
-    *, id: str, created: int, session: Mapping[str, Any], metadata: Mapping[str, str]
+    *, id: str, created: int, session: Mapping[str, Any], order: Mapping[str, Any]
 ) -> Json:
     """What the customer's first attempt to pay makes. Its metadata is its own, not the Session's:
     Stripe copies nothing from one to the other."""
     return {
-        **_nulls(_INTENT_NULLS),
+        **nulls(_INTENT_NULLS),
         "id": id,
         "object": "payment_intent",
         "amount": session["amount_total"],
         "amount_capturable": 0,
         "amount_received": 0,
-        "capture_method": "automatic",
+        "capture_method": order.get("capture_method", "automatic"),
         "confirmation_method": "automatic",
         "created": created,
         "currency": session["currency"],
         "livemode": False,
-        "metadata": dict(metadata),
+        "metadata": dict(order["metadata"]),
         "payment_method_options": {},
         "payment_method_types": ["card"],
         "status": "requires_payment_method",
     }
 
 
-def payment_error(charge_id: str) -> Json:
+def attempted(intent: Mapping[str, Any], charge_id: str, attempt: Attempt) -> Json:
+    """What an attempt to pay changes in its PaymentIntent."""
+    amount = intent["amount"]
+    changes: Json = {
+        Attempt.PAID: {"status": "succeeded", "amount_received": amount},
+        Attempt.HELD: {"status": "requires_capture", "amount_capturable": amount},
+        Attempt.PENDING: {"status": "processing", "payment_method_types": [SLOW_METHOD]},
+        Attempt.DECLINED: {
+            "status": "requires_payment_method",
+            "payment_method": None,
+            "last_payment_error": _payment_error(charge_id),
+        },
+    }[attempt]
+    return {"latest_charge": charge_id, "last_payment_error": None, **changes}
+
+
+def _payment_error(charge_id: str) -> Json:
     """Why the last attempt failed: the bank said no."""
     unused = "advice_code network_advice_code network_decline_code param payment_intent"
     return {
-        **_nulls(unused + " payment_method request_log_url setup_intent source"),
+        **nulls(unused + " payment_method request_log_url setup_intent source"),
         "charge": charge_id,
         "code": "card_declined",
         "decline_code": "generic_decline",
@@ -190,54 +223,73 @@ def payment_error(charge_id: str) -> Json:
 
 
 def charge(
-    *, id: str, created: int, intent: Mapping[str, Any], paid: bool, email: str | None
+    *,
+    id: str,
+    created: int,
+    intent: Mapping[str, Any],
+    attempt: Attempt,
+    email: str | None,
+    capture_before: int | None,
 ) -> Json:
-    """One attempt to take the money, successful or not."""
-    amount = intent["amount"]
+    """One attempt to take the money, whatever came of it."""
+    method: Json = {"card": _card(intent["amount"], capture_before), "type": "card"}
+    if attempt is Attempt.PENDING:
+        method = {SLOW_METHOD: nulls(_BANK_NULLS), "type": SLOW_METHOD}
     return {
-        **_nulls(_CHARGE_NULLS),
+        **nulls(_CHARGE_NULLS),
         "id": id,
         "object": "charge",
-        "amount": amount,
-        "amount_captured": amount if paid else 0,
+        "amount": intent["amount"],
         "amount_refunded": 0,
-        "billing_details": {**_nulls("address name phone tax_id"), "email": email},
-        "captured": paid,
+        "billing_details": {**nulls("address name phone tax_id"), "email": email},
         "created": created,
         "currency": intent["currency"],
         "disputed": False,
-        "failure_code": None if paid else "card_declined",
-        "failure_message": None if paid else "Your card was declined.",
         "livemode": False,
         "metadata": dict(intent["metadata"]),
-        "outcome": _outcome(paid=paid),
-        "paid": paid,
         "payment_intent": intent["id"],
         "payment_method": intent["payment_method"],
-        "payment_method_details": {"card": _card(amount), "type": "card"},
+        "payment_method_details": method,
         "refunded": False,
-        "status": "succeeded" if paid else "failed",
+        **charged(intent["amount"], attempt),
     }
 
 
-def _outcome(*, paid: bool) -> Json:
+def charged(amount: int, attempt: Attempt) -> Json:
+    """What became of an attempt, as its Charge says it."""
+    failed = attempt is Attempt.DECLINED
+    captured = attempt is Attempt.PAID
+    status = {Attempt.PENDING: "pending", Attempt.DECLINED: "failed"}.get(attempt, "succeeded")
     return {
-        **_nulls("advice_code network_advice_code network_decline_code rule"),
-        "network_status": "approved_by_network" if paid else "declined_by_network",
-        "reason": None if paid else "generic_decline",
+        "amount_captured": amount if captured else 0,
+        "captured": captured,
+        "failure_code": "card_declined" if failed else None,
+        "failure_message": "Your card was declined." if failed else None,
+        "outcome": _outcome(failed=failed),
+        "paid": status == "succeeded",
+        "status": status,
+    }
+
+
+def _outcome(*, failed: bool) -> Json:
+    return {
+        **nulls("advice_code network_advice_code network_decline_code rule"),
+        "network_status": "declined_by_network" if failed else "approved_by_network",
+        "reason": "generic_decline" if failed else None,
         "risk_level": "normal",
         "risk_score": 1,
-        "seller_message": "Payment complete." if paid else "The bank declined the payment.",
-        "type": "authorized" if paid else "issuer_declined",
+        "seller_message": "The bank declined the payment." if failed else "Payment complete.",
+        "type": "issuer_declined" if failed else "authorized",
     }
 
 
-def _card(amount: int) -> Json:
-    unchecked = _nulls("address_line1_check address_postal_code_check")
+def _card(amount: int, capture_before: int | None) -> Json:
+    unchecked = nulls("address_line1_check address_postal_code_check")
     return {
-        **_nulls(_CARD_NULLS),
+        **nulls(_CARD_NULLS),
         "amount_authorized": amount,
         "brand": "visa",
+        "capture_before": capture_before,
         "checks": {**unchecked, "cvc_check": "pass"},
         "country": "US",
         "exp_month": 12,
@@ -249,23 +301,32 @@ def _card(amount: int) -> Json:
 
 
 def refund(
-    *, id: str, created: int, charge: Mapping[str, Any], amount: int, params: Mapping[str, Any]
+    *,
+    id: str,
+    created: int,
+    charge: Mapping[str, Any],
+    amount: int,
+    params: Mapping[str, Any],
+    status: str,
 ) -> Json:
-    """Money sent back to the card."""
-    card = {**_nulls("reference reference_status reference_type"), "type": "refund"}
+    """Money sent back the way it came."""
+    destination: Json = {"type": charge["payment_method_details"]["type"]}
+    if destination["type"] == "card":
+        card = {**nulls("reference reference_status reference_type"), "type": "refund"}
+        destination |= {"card": card}
     return {
-        **_nulls(_REFUND_NULLS),
+        **nulls(_REFUND_NULLS),
         "id": id,
         "object": "refund",
         "amount": amount,
         "charge": charge["id"],
         "created": created,
         "currency": charge["currency"],
-        "destination_details": {"card": card, "type": "card"},
+        "destination_details": destination,
         "metadata": params.get("metadata", {}),
         "payment_intent": charge["payment_intent"],
         "reason": params.get("reason"),
-        "status": "succeeded",
+        "status": status,
     }
 
 
@@ -300,7 +361,7 @@ def event(
 def account() -> Json:
     """Whose test key it is: nobody's, really."""
     return {
-        **_nulls(_ACCOUNT_NULLS),
+        **nulls(_ACCOUNT_NULLS),
         "id": ACCOUNT_ID,
         "object": "account",
         "charges_enabled": True,

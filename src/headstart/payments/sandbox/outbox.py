@@ -7,7 +7,7 @@ import hmac
 import json
 import logging
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -46,9 +46,11 @@ def sign(body: bytes, secret: str, *, second: int) -> str:
 class Outbox:
     """Records events and sends them. One task runs `run` for as long as the sandbox lives."""
 
-    def __init__(self, settings: SandboxSettings, ledger: Ledger) -> None:
+    def __init__(
+        self, settings: SandboxSettings, ledger: Ledger, real_time: Callable[[], float]
+    ) -> None:
         self.switches = Switches()
-        self._settings, self._ledger = settings, ledger
+        self._settings, self._ledger, self._real_time = settings, ledger, real_time
         self._random = random.Random(settings.seed)
         self._wake = asyncio.Event()
         self._recorded: list[str] = []
@@ -77,9 +79,22 @@ class Outbox:
                 request=request,
                 before=before,
             )
+            event |= self._claims(event)
             self._ledger.put("event", event["id"], event)
             self._promise(event["id"])
             self._recorded.append(event["id"])
+
+    def _claims(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """What the switches make the event say about where it comes from."""
+        claimed: dict[str, Any] = {
+            "api_version": self.switches.api_version or event["api_version"],
+            "account": self.switches.account,
+        }
+        if self.switches.livemode:
+            about = event["data"]["object"]
+            inside = {"object": about | ({"livemode": True} if "livemode" in about else {})}
+            claimed |= {"livemode": True, "data": event["data"] | inside}
+        return claimed
 
     def _promise(self, event_id: str) -> None:
         if self._settings.webhook_url is None:
@@ -145,7 +160,9 @@ class Outbox:
     async def _attempt(self, delivery: Delivery) -> None:
         at = self._settings.clock()
         event = self._ledger.get("event", delivery.event_id)
-        outcome, status = await self._post(json.dumps(event, indent=2).encode(), int(at))
+        # Signatures age in real time, however far the sandbox's clock was put forward.
+        second = int(self._real_time())
+        outcome, status = await self._post(json.dumps(event, indent=2).encode(), second)
         if self.switches.first_attempt_lost_ack and delivery.attempts == 0:
             outcome = "lost_ack"
         delays = self._settings.retry_delays_s

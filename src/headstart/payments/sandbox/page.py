@@ -1,5 +1,6 @@
 """The hosted payment page, `/c/pay/{cs}`: works without JavaScript, says that it is a sandbox."""
 
+from collections.abc import Callable
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,6 +15,11 @@ from headstart.payments.sandbox.world import World
 
 SESSION_ID_PLACEHOLDER: Final = "{CHECKOUT_SESSION_ID}"
 _ZERO_DECIMAL: Final = "bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf"
+_COMPLETE: Final = {
+    "paid": "This has been paid. Nothing is charged twice.",
+    "no_payment_required": "This has been paid. Nothing is charged twice.",
+    "unpaid": "This is held, or on its way. Nothing is charged twice.",
+}
 _HEADERS: Final = {
     # No `form-action`: it would also forbid the redirect back to the shop.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline';"
@@ -53,7 +59,9 @@ class Page:
         form = await request.form(max_fields=10, max_files=0)
         match form.get("action"):
             case "pay":
-                return await self._pay(session)
+                return await self._pay(session, self._world.till.pay)
+            case "pay_slowly":
+                return await self._pay(session, self._world.till.pay_slowly)
             case "decline":
                 declined, _ = self._world.act(
                     lambda: self._world.till.decline(session["id"], Cause())
@@ -64,9 +72,9 @@ class Page:
             case _:
                 return self._render_session(session, status=400)
 
-    async def _pay(self, session: Json) -> Response:
+    async def _pay(self, session: Json, way: Callable[[str, Cause], Json]) -> Response:
         """Pay, wait for the shop to hear of it (not for ever), and send the customer there."""
-        paid, recorded = self._world.act(lambda: self._world.till.pay(session["id"], Cause()))
+        paid, recorded = self._world.act(lambda: way(session["id"], Cause()))
         if paid["status"] != "complete":
             return self._render_session(paid)
         completed = filter(self._is_completion, recorded)
@@ -93,7 +101,7 @@ class Page:
     ) -> Response:
         closed = {
             "open": None,
-            "complete": "This has been paid. Nothing is charged twice.",
+            "complete": _COMPLETE[session["payment_status"]],
             "expired": "This payment page has expired. Nothing was charged.",
         }[session["status"]]
         return self._render(

@@ -1,8 +1,9 @@
 """The sandbox as an ASGI application. Sandbox, no real money.
 
-Not modelled: manual capture, 3-D Secure, delayed payment methods, disputes, Connect, Radar, fees,
-payouts, tax, currency rules, rate limits. Stripe itself says that no mock behaves exactly like its
-API; the same is true of this one.
+Not modelled: 3-D Secure and the rules of strong customer authentication, Connect and transfers,
+Radar's judgement, fees, balances and payouts, tax, currency rules and smallest amounts, rate
+limits, several captures of one hold, Stripe's own retry times. Stripe itself says that no mock
+behaves exactly like its API; the same is true of this one.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from starlette.routing import Route
 
 from headstart.payments.sandbox.api import Api
 from headstart.payments.sandbox.controls import Controls
+from headstart.payments.sandbox.dashboard import Dashboard
 from headstart.payments.sandbox.page import Page
 from headstart.payments.sandbox.settings import SandboxSettings
 from headstart.payments.sandbox.world import World
@@ -45,6 +47,7 @@ def create_app(settings: SandboxSettings) -> Starlette:
         *Api(world).routes(),
         *Page(world).routes(),
         *Controls(world).routes(),
+        *Dashboard(world).routes(),
         Route("/healthz", _healthy),
     ]
     return Starlette(routes=routes, lifespan=lifespan)

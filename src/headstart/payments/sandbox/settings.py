@@ -1,5 +1,6 @@
 """How a sandbox is set up, and the switches that make its webhooks misbehave on request."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -12,6 +13,7 @@ API_VERSION: Final = "2026-10-28.endive"
 """The only shape of objects this sandbox speaks: that of the pinned SDK."""
 DUPLICATES_MAX: Final = 100
 DELAY_S_MAX: Final = 86_400.0
+_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,100}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,15 @@ class Switches:
     """Webhooks overtake the answer to the call that caused them. Creating a Checkout Session
     causes none, so it is paid on the spot as well: the fastest customer there can be."""
 
+    livemode: bool = False
+    """Events claim to be of live mode."""
+    api_version: str | None = None
+    """Events claim this version instead of the sandbox's. Their shape stays the same."""
+    account: str | None = None
+    """Events claim to be about this connected account."""
+    slow_refunds: bool = False
+    """Refunds are made pending, until somebody settles them."""
+
     def changed(self, wishes: Mapping[str, Any]) -> Self:
         """With `wishes` applied; ValueError, naming the first bad one, if any is not understood."""
         known = {each.name: each.default for each in fields(self)}
@@ -70,6 +81,8 @@ def _check(name: str, value: object, default: object) -> None:
     match default:
         case bool():
             fits = isinstance(value, bool)
+        case None:
+            fits = value is None or (isinstance(value, str) and bool(_NAME.fullmatch(value)))
         case int():
             fits = type(value) is int and 1 <= value <= DUPLICATES_MAX
         case _:

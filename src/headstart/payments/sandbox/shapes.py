@@ -37,7 +37,9 @@ SESSION_CREATE: Final = shape(
     ),
     metadata=metadata,
     mode=one_of("payment"),
-    payment_intent_data=shape(capture_method=one_of("automatic"), metadata=metadata),
+    payment_intent_data=shape(
+        capture_method=one_of("automatic", "automatic_async", "manual"), metadata=metadata
+    ),
     success_url=text,
     ui_mode=one_of("hosted_page"),
     **_EXPAND,
@@ -47,6 +49,11 @@ SESSION_LIST: Final = shape(
     payment_intent=text,
     status=one_of("open", "complete", "expired"),
     **_PAGING,
+)
+CAPTURE: Final = shape(amount_to_capture=whole, **_EXPAND)
+CANCEL: Final = shape(
+    cancellation_reason=one_of("abandoned", "duplicate", "fraudulent", "requested_by_customer"),
+    **_EXPAND,
 )
 LINE_ITEM_LIST: Final = shape(**_PAGING)
 REFUND_CREATE: Final = shape(

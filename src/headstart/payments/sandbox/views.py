@@ -28,10 +28,7 @@ class Views:
 
     def one(self, kind: str, id: str, expand: list[str]) -> Json:
         """One object; a Refusal when there is none."""
-        found = self._ledger.get(kind, id)
-        if found is None:
-            raise Refusal.missing(kind, id)
-        return self.expanded(self._current(found), expand)
+        return self.expanded(self._current(self._ledger.need(kind, id)), expand)
 
     def page(
         self, kind: str, url: str, params: Mapping[str, Any], wanted: Callable[[Json], bool]
