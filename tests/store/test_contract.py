@@ -108,6 +108,13 @@ class Contract:
         assert await world.stored(made) == made
         assert list(await world.told(end)) == []
 
+    async def test_on_one_connection_each_statement_commits_by_itself(self, world: World) -> None:
+        made = await world.book()
+        change = await world.judged(accept(made, world.cast.second))
+        async with world.requests.connection() as one:
+            assert await one.write([change]) == {made.id}
+            assert await world.stored(made) == change.request
+
     async def test_a_row_that_has_moved_is_left_alone(self, world: World) -> None:
         made, end = await world.book(), await world.log.end()
         first, second = [await world.judged(accept(made, who)) for who in world.cast.others]

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from headstart.app.dispatcher import Dispatcher, Done
-from headstart.app.ports import Change
+from headstart.app.ports import Change, Unavailable
 from headstart.core import commands
 from headstart.core.evolve import evolve
 from headstart.core.refusals import Refusal
@@ -272,3 +272,12 @@ async def test_everything_works_behind_a_pooler_that_keeps_no_settings(
         request = await book(dispatcher, IntakeStore(bare), cast.customer, cast.favorite)
         outcome = await dispatcher.execute(accept(request, cast.favorite))
     assert isinstance(outcome, Done)
+
+
+async def test_who_waits_too_long_for_a_connection_may_try_again(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headstart.store.postgres.PATIENCE_S", 0.05)
+    async with connected(database, connections_max=1) as only_one, only_one.acquire():
+        with pytest.raises(Unavailable):
+            await RequestStore(only_one).clock()

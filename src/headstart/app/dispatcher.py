@@ -71,22 +71,15 @@ class Dispatcher:
         self, command: commands.Command, who: Principal | None, command_key: str | None
     ) -> Done | Refusal | None:
         """None when somebody else changed the request in between."""
-        found = await self._requests.see(
-            [command.request_id], concerned=_concerned(command), command_key=command_key
-        )
-        request = found[0].request if found else None
-        if request is None:
-            return Refusal.UNKNOWN_REQUEST
-        seen = found[0]
-        if seen.done_before:  # a key is its owner's: they may know what they did, whatever became
-            return Done(request, changed=False)
-        if who and not may_see(who, request, seen.facts):
-            return Refusal.UNKNOWN_REQUEST
-        judged = _judge(seen, command, command_key)
-        if not isinstance(judged, Change):
-            return judged
-        if not await self._requests.write([judged]):
-            return None
+        async with self._requests.connection() as requests:
+            found = await requests.see(
+                [command.request_id], concerned=_concerned(command), command_key=command_key
+            )
+            judged = _judge_for(who, found, command, command_key)
+            if not isinstance(judged, Change):
+                return judged
+            if not await requests.write([judged]):
+                return None
         _count([judged])
         self.announce()
         return Done(judged.request, changed=True)
@@ -170,6 +163,24 @@ _Timed = commands.EnforceDeadline | commands.ReviewReservation
 def _concerned(command: commands.Command) -> Sequence[MechanicId]:
     mechanic = getattr(command, "mechanic", None)
     return [] if mechanic is None else [mechanic]
+
+
+def _judge_for(
+    who: Principal | None,
+    found: Sequence[Seen],
+    command: commands.Command,
+    command_key: str | None,
+) -> Change | Done | Refusal:
+    """What somebody's command does to what was found, if they may know of it at all."""
+    request = found[0].request if found else None
+    if request is None:
+        return Refusal.UNKNOWN_REQUEST
+    seen = found[0]
+    if seen.done_before:  # a key is its owner's: they may know what they did, whatever became
+        return Done(request, changed=False)
+    if who and not may_see(who, request, seen.facts):
+        return Refusal.UNKNOWN_REQUEST
+    return _judge(seen, command, command_key)
 
 
 def _judge(

@@ -17,7 +17,7 @@ IDLE_IN_TRANSACTION_TIMEOUT_S = 10
 CONNECT_TIMEOUT_S = 10
 WAIT_FOR_CONNECTION_S = 10
 CLOSE_TIMEOUT_S = 5
-PATIENCE_S = 12  # of one statement, the wait for a connection included
+PATIENCE_S = 12  # of a connection's user, the wait for it included
 STATEMENTS_CACHED = 200
 SCHEMA = "headstart"
 APPLICATION = {"application_name": "headstart"}
@@ -46,22 +46,32 @@ class Postgres:
 
     async def rows(self, name: str, /, **values: Any) -> list[asyncpg.Record]:
         """All rows of a statement."""
+        if isinstance(self._executor, asyncpg.Pool):
+            async with self.connection() as one:
+                return await one.rows(name, **values)
         query = queries()[name]
         with _unavailable_errors():
-            async with asyncio.timeout(PATIENCE_S):
-                return await self._executor.fetch(query.sql, *query.arguments(values))
+            return await self._executor.fetch(query.sql, *query.arguments(values))
 
     async def row(self, name: str, /, **values: Any) -> asyncpg.Record | None:
         """The first row of a statement, if there is one."""
-        query = queries()[name]
-        with _unavailable_errors():
-            async with asyncio.timeout(PATIENCE_S):
-                return await self._executor.fetchrow(query.sql, *query.arguments(values))
+        rows = await self.rows(name, **values)
+        return rows[0] if rows else None
 
     async def value(self, name: str, /, **values: Any) -> Any:
         """The first column of the first row."""
         row = await self.row(name, **values)
         return None if row is None else row[0]
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Self]:
+        """The same on one connection, so that several statements take one from the pool once."""
+        if not isinstance(self._executor, asyncpg.Pool):
+            yield self
+            return
+        with _unavailable_errors():
+            async with asyncio.timeout(PATIENCE_S), self._executor.acquire() as connection:
+                yield type(self)(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Self]:

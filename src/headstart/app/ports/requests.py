@@ -53,6 +53,10 @@ class Requests(Protocol):
         """Everything done on the result commits together, or not at all."""
         ...
 
+    def connection(self) -> AbstractAsyncContextManager["Requests"]:
+        """The same, cheaper for several statements in a row; each commits by itself."""
+        ...
+
     async def see(
         self,
         ids: Sequence[RequestId],

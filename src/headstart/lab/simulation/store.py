@@ -59,6 +59,11 @@ class ModelStore:
         return self
 
     @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Self]:
+        """Connections are not modelled: every statement travels by itself."""
+        yield self
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Self]:
         """Commit at the end; roll back on any error, and on a crash."""
         if self._transaction is not None:
