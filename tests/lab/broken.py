@@ -1,0 +1,112 @@
+"""The service, broken on purpose: in this process, or in every server that is started so."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import headstart
+from headstart.app import dispatcher
+from headstart.app.ports import Change, Seen
+from headstart.core import decide as rules
+from headstart.core import events as happened
+from headstart.core.access import Principal
+from headstart.core.request import RequestId, Reserved, SessionRequest
+from headstart.store import queries
+from headstart.store.requests import RequestStore
+
+Fault = Callable[[], AbstractContextManager[None]]
+EARLY_MS = 200
+
+
+def in_servers(fault: Fault, directory: Path) -> dict[str, str]:
+    """The environment of servers that have it from their first line on."""
+    start = f"from tests.lab import broken\nfault = broken.{fault.__name__}()\nfault.__enter__()\n"
+    (directory / "sitecustomize.py").write_text(start)
+    package = Path(headstart.__file__).parents[1]
+    tests = Path(__file__).parents[2]
+    return {"PYTHONPATH": os.pathsep.join(map(str, (directory, package, tests)))}
+
+
+@contextmanager
+def _statement(name: str, old: str, new: str) -> Iterator[None]:
+    pieces = dict(queries._pieces())
+    assert old in pieces[name], f"{name} is written in another way by now"
+    pieces[name] = pieces[name].replace(old, new)
+    queries.queries.cache_clear()
+    with patch.object(queries, "_pieces", lambda: pieces):
+        yield
+    queries.queries.cache_clear()
+
+
+@contextmanager
+def no_version_check() -> Iterator[None]:
+    """A row is written even if it is not the one that was judged."""
+    with _statement("{write}", "r.version = n.expected_version", "true"):
+        yield
+
+
+@contextmanager
+def command_keys_ignored() -> Iterator[None]:
+    """A repeated command is judged again as if it were new."""
+    see = RequestStore.see
+
+    async def forgetful(self: RequestStore, *args: Any, **named: Any) -> Sequence[Seen]:
+        return await see(self, *args, **named | {"command_key": None})
+
+    with patch.object(RequestStore, "see", forgetful):
+        yield
+
+
+@contextmanager
+def obeyed_early() -> Iterator[None]:
+    """The sweep takes what is due a little later for due."""
+    enforce = rules._enforce_deadline
+
+    def hurried(request: SessionRequest, facts: Any, now: datetime) -> Any:
+        return enforce(request, facts, now + timedelta(milliseconds=EARLY_MS))
+
+    early = f"(select headstart.clock() + interval '{EARLY_MS} ms')"
+    with (
+        _statement("claim_due", "(select headstart.clock())", early),
+        patch.object(rules, "_enforce_deadline", hurried),
+    ):
+        yield
+
+
+@contextmanager
+def acknowledged_only() -> Iterator[None]:
+    """Who accepts is told that they won, and nothing is written."""
+    write = RequestStore.write
+
+    async def forget(self: RequestStore, changes: Sequence[Change]) -> frozenset[RequestId]:
+        if isinstance(changes[0].events[0], happened.RequestMatched):
+            return frozenset(change.request.id for change in changes)
+        return await write(self, changes)
+
+    with patch.object(RequestStore, "write", forget):
+        yield
+
+
+@contextmanager
+def open_to_strangers() -> Iterator[None]:
+    """Whoever asks first gets what is held for somebody else."""
+    accept = rules._accept
+
+    def anybody(request: SessionRequest, who: Any, *more: Any) -> Any:
+        state = request.state
+        held = replace(state, mechanic=who) if isinstance(state, Reserved) else state
+        return accept(replace(request, state=held), who, *more)
+
+    def may_see(_: Principal, *__: Any) -> bool:
+        return True
+
+    with (
+        patch.object(rules, "_accept", anybody),
+        patch.object(dispatcher, "may_see", may_see),
+    ):
+        yield
