@@ -42,6 +42,8 @@ _REFUSED: Final[Mapping[str, tuple[int, str]]] = {
     "payment_intent_unexpected_state": (400, "invalid_request_error"),
 }
 
+CODES: Final = frozenset(_REFUSED)
+
 
 class Fault(StrEnum):
     """What happens to the call. Only the last three have done anything by then."""
@@ -93,8 +95,8 @@ class Trouble:
         if type(times) is not int or not 1 <= times <= TIMES_MAX:
             raise ValueError(f"times must be 1 to {TIMES_MAX}")
         fault = Fault(str(wishes.get("fault")))
-        if (code in _REFUSED) != (fault is Fault.REFUSE):
-            raise ValueError(f"refuse, and nothing else, has a code: {', '.join(_REFUSED)}")
+        if (code in CODES) != (fault is Fault.REFUSE):
+            raise ValueError(f"refuse, and nothing else, has a code: {', '.join(sorted(CODES))}")
         return cls(call, fault, times, code)
 
     def refuse_early(self) -> None:
