@@ -6,7 +6,7 @@ not refresh, and an event log whose numbers are given out before the commit.
 """
 
 import asyncio
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,6 +25,9 @@ def seconds(at: datetime) -> float:
     return (at - EPOCH).total_seconds()
 
 
+Place = tuple[int, int]  # a cursor, as an index keeps it
+
+
 @dataclass(slots=True)
 class Faults:
     """How long a statement travels each way, and how often it fails on the way.
@@ -37,6 +40,13 @@ class Faults:
     slow: float = 0.0
     trip_s_max: float = 0.02
     slow_trip_s_max: float = 3.0
+
+    def trip(self, random: Random, fails: float) -> tuple[float, bool]:
+        """One way, to the database or back: its seconds, and whether the connection is cut."""
+        trip_s = random.random() * self.trip_s_max
+        if self.slow and random.random() < self.slow:
+            trip_s += random.random() * self.slow_trip_s_max
+        return trip_s, bool(fails) and random.random() < fails
 
 
 @dataclass(slots=True)
@@ -68,7 +78,9 @@ class State:
     requests: dict[RequestId, Request] = field(default_factory=dict)
     matched: dict[RequestId, MechanicId] = field(default_factory=dict)
     checkouts: dict[str, RequestId] = field(default_factory=dict)
+    due: dict[RequestId, datetime] = field(default_factory=dict)  # who is still waited for
     log: list[StoredEvent] = field(default_factory=list)  # in the order of reading
+    places: list[Place] = field(default_factory=list)  # the index of the log
     commits: list[StoredEvent] = field(default_factory=list)  # in the order of committing
     keys: set[tuple[RequestId, str | None]] = field(default_factory=set)
     intakes: dict[IntakeId, Intake] = field(default_factory=dict)
@@ -81,7 +93,7 @@ class State:
 
     def facts(self, customer: CustomerId, concerned: Iterable[MechanicId], at_s: float) -> Facts:
         """What the rules may know of those who exist."""
-        busy = self.matched.values()
+        busy = set(self.matched.values())
         return Facts(
             {
                 mechanic: MechanicFacts(
@@ -105,36 +117,62 @@ class State:
         return any(m == mechanic and one != request_id for one, m in self.matched.items())
 
     def keep(self, request: Request) -> None:
-        """Commit one row, and the index of active matches with it."""
+        """Commit one row, and the indexes of active matches and of deadlines with it."""
         self.requests[request.id] = request
         if isinstance(request.state, Matched):
             self.matched[request.id] = request.state.mechanic
         else:
             self.matched.pop(request.id, None)
+        if request.due_at is not None:
+            self.due[request.id] = request.due_at
+        else:
+            self.due.pop(request.id, None)
+
+    def append(self, stored: StoredEvent) -> None:
+        """Commit one event."""
+        place = _place(stored.logged.cursor)
+        index = bisect_right(self.places, place)
+        self.places.insert(index, place)
+        self.log.insert(index, stored)
+        self.commits.append(stored)
+        self.keys.add((stored.logged.request_id, stored.command_key))
 
     def after(self, cursor: Cursor, horizon: int, limit: int) -> Sequence[LoggedEvent]:
         """The next events that no running transaction can still overtake."""
-        start = bisect_right(self.log, cursor, key=_place)
-        page = self.log[start : start + limit]
-        return [stored.logged for stored in page if stored.logged.cursor.xid < horizon]
+        start = bisect_right(self.places, _place(cursor))
+        end = min(start + limit, self._readable(horizon))
+        return [stored.logged for stored in self.log[start:end]]
 
     def held_up(self, horizon: int) -> Sequence[LoggedEvent]:
         """What is committed, and may still be overtaken by a running transaction."""
-        start = bisect_left(self.log, Cursor(horizon), key=_place)
-        return [stored.logged for stored in self.log[start:]]
+        return [stored.logged for stored in self.log[self._readable(horizon) :]]
+
+    def end(self, horizon: int) -> Cursor:
+        """The last place that no running transaction can still overtake."""
+        readable = self._readable(horizon)
+        return self.log[readable - 1].logged.cursor if readable else Cursor()
+
+    def _readable(self, horizon: int) -> int:
+        return bisect_left(self.places, (horizon, 0))
 
 
-def _place(stored: StoredEvent) -> Cursor:
-    return stored.logged.cursor
+def _place(cursor: Cursor) -> Place:
+    return cursor.xid, cursor.id
 
 
 class Transaction:
     """What one transaction has changed so far, and the locks it holds until it ends."""
 
+    __slots__ = (
+        *("_database", "_held", "began_s", "owed_s", "xid"),
+        *("checkouts", "events", "intakes", "receipts", "requests"),
+    )
+
     def __init__(self, database: "ModelDatabase") -> None:
         self._database = database
         self._held: list[Hashable] = []
         self.began_s = database.now_s()
+        self.owed_s = 0.0  # on the way, and nobody has waited for it yet
         self.xid: int | None = None
         self.requests: dict[RequestId, Request] = {}
         self.checkouts: dict[str, RequestId] = {}
@@ -182,9 +220,7 @@ class Transaction:
         state.receipts |= self.receipts
         for stored in self.events:
             stored.committed_s = self._database.now_s()
-            state.commits.append(stored)
-            insort(state.log, stored, key=_place)
-            state.keys.add((stored.logged.request_id, stored.command_key))
+            state.append(stored)
         self.end()
 
     def end(self) -> None:
@@ -211,6 +247,7 @@ class ModelDatabase:
         self.next_xid = 1
         self.next_event_id = 1
         self.ahead_s = 0.0  # the test clock
+        self._time_s = asyncio.get_running_loop().time
 
     @property
     def horizon(self) -> int:
@@ -219,7 +256,7 @@ class ModelDatabase:
 
     def now_s(self) -> float:
         """The database's clock, in seconds since the beginning."""
-        return asyncio.get_running_loop().time() + self.ahead_s
+        return self._time_s() + self.ahead_s
 
     def now(self) -> datetime:
         """The database's clock."""

@@ -4,9 +4,8 @@ Every statement costs time, before and after its effect, so that transactions ov
 before its effect, or after it, unseen.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Self
@@ -20,7 +19,6 @@ from headstart.app.ports import (
     PaymentEvent,
     Plan,
     Seen,
-    Unavailable,
 )
 from headstart.app.views import OFFER_FIELDS
 from headstart.core import events as happened
@@ -35,6 +33,7 @@ from headstart.lab.simulation.database import (
     Transaction,
     seconds,
 )
+from headstart.lab.simulation.line import Statement, Work
 
 CARD = dict.fromkeys(OFFER_FIELDS, "")  # what is on a card is not what races are about
 
@@ -58,50 +57,21 @@ class ModelStore:
         """In the same transaction."""
         return self
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Self]:
+    def connection(self) -> AbstractAsyncContextManager[Self]:
         """Connections are not modelled: every statement travels by itself."""
-        yield self
+        return nullcontext(self)
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Self]:
+    def transaction(self) -> AbstractAsyncContextManager[Self]:
         """Commit at the end; roll back on any error, and on a crash."""
         if self._transaction is not None:
-            yield self
-            return
+            return nullcontext(self)
         transaction = Transaction(self._database)
-        try:
-            await self._travel(self._faults.before)
-            yield type(self)(self._database, self._faults, transaction)
-            await self._travel(self._faults.before)
-            transaction.commit()
-        finally:
-            transaction.end()
-        await self._travel(self._faults.after)
+        inside = type(self)(self._database, self._faults, transaction)
+        return Work(self._database, self._faults, transaction, inside)
 
-    @asynccontextmanager
-    async def _statement(self) -> AsyncIterator[Transaction]:
+    def _statement(self) -> Statement:
         """One statement, in the transaction or as one of its own."""
-        await self._travel(self._faults.before)
-        if self._transaction is not None:
-            yield self._transaction
-        else:
-            transaction = Transaction(self._database)
-            try:
-                yield transaction
-                transaction.commit()
-            finally:
-                transaction.end()
-        await self._travel(self._faults.after)
-
-    async def _travel(self, fails: float) -> None:
-        random, faults = self._database.random, self._faults
-        trip_s = random.random() * faults.trip_s_max
-        if faults.slow and random.random() < faults.slow:
-            trip_s += random.random() * faults.slow_trip_s_max
-        await asyncio.sleep(trip_s)
-        if fails and random.random() < fails:
-            raise Unavailable("the connection was cut")
+        return Statement(self._database, self._faults, self._transaction)
 
     # --- requests ------------------------------------------------------------------------
 
@@ -175,14 +145,16 @@ class ModelStore:
     async def claim_due(self, limit: int) -> Sequence[RequestId]:
         """Lock the overdue, the longest overdue first, skipping what is held elsewhere."""
         async with self._statement() as transaction:
-            due = [(at, id_) for at, id_ in self._deadlines() if at <= self._database.now()]
+            now = self._database.now()
+            due = [(at, id_) for at, id_ in self._deadlines() if at <= now]
             return self._claimed(transaction, (id_ for _, id_ in sorted(due)), limit)
 
     async def claim_unfit(self, limit: int) -> Sequence[RequestId]:
         """Lock the reservations that their mechanic can no longer take."""
         async with self._statement() as transaction:
-            requests = self._database.state.requests.values()
-            unfit = sorted(request.id for request in requests if self._is_unfit(request))
+            state = self._database.state
+            waiting = (state.requests[request_id] for request_id in state.due)
+            unfit = sorted(request.id for request in waiting if self._is_unfit(request))
             return self._claimed(transaction, unfit, limit)
 
     async def next_due_s(self) -> float | None:
@@ -198,10 +170,7 @@ class ModelStore:
         return self._database.state.snapshot(self._now_s())
 
     def _deadlines(self) -> Iterable[tuple[datetime, RequestId]]:
-        for request in self._database.state.requests.values():
-            due_at = request.due_at
-            if due_at is not None:
-                yield due_at, request.id
+        return ((due_at, request_id) for request_id, due_at in self._database.state.due.items())
 
     def _request(self, transaction: Transaction, request_id: RequestId) -> Request | None:
         return transaction.requests.get(request_id) or self._database.state.requests.get(request_id)
@@ -335,15 +304,14 @@ class ModelStore:
     async def end(self) -> Cursor:
         """The last place that no running transaction can still overtake."""
         async with self._statement():
-            log, horizon = self._database.state.log, self._database.horizon
-            readable = (one.logged.cursor for one in reversed(log))
-            return next((place for place in readable if place.xid < horizon), Cursor())
+            return self._database.state.end(self._database.horizon)
 
     async def after(self, cursor: Cursor, limit: int) -> Sequence[LoggedEvent]:
         """The next events, oldest first."""
         async with self._statement():
             page = self._database.state.after(cursor, self._database.horizon, limit)
-            return [replace(logged, read_at=self._database.now()) for logged in page]
+            now = self._database.now()
+            return [_read(logged, now) for logged in page]
 
     async def stall_s(self) -> float:
         """How long the oldest event that may not be read yet has been committed."""
@@ -360,3 +328,18 @@ class ModelStore:
 
 def _mechanics(request: Request, concerned: Sequence[MechanicId]) -> Sequence[MechanicId]:
     return [*(step.mechanic for step in request.chain), *concerned]
+
+
+def _read(logged: LoggedEvent, now: datetime) -> LoggedEvent:
+    """``replace(logged, read_at=now)``, three times as fast."""
+    return LoggedEvent(
+        logged.cursor,
+        logged.request_id,
+        logged.customer,
+        logged.version,
+        logged.at,
+        now,
+        logged.event,
+        logged.eligible,
+        logged.card,
+    )

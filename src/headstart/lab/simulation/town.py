@@ -23,6 +23,7 @@ from headstart.core.request import MechanicId, RequestId
 from headstart.lab.checkers import History, Plain
 from headstart.lab.simulation.database import ModelDatabase
 from headstart.lab.simulation.nodes import Node
+from headstart.lab.simulation.virtual_time import nap
 
 PATIENCE = (1, 3, 8)  # attempts, before a client gives up without knowing
 RETRY_S_MAX = 1.0
@@ -48,7 +49,7 @@ class Town:
 
     def now_s(self) -> float:
         """Seconds since the beginning."""
-        return asyncio.get_running_loop().time()
+        return self.database.now_s()
 
     def chance(self, probability: float) -> bool:
         """What the seed decides."""
@@ -67,9 +68,9 @@ class Town:
         """The same, when nobody waits for its end."""
         self.tasks.append(asyncio.create_task(life))
 
-    async def pause(self, seconds_max: float) -> None:
+    def pause(self, seconds_max: float) -> "asyncio.Future[None]":
         """For up to this long."""
-        await asyncio.sleep(self.random.uniform(0, seconds_max))
+        return nap(self.random.uniform(0, seconds_max))
 
     async def ask(self, work: Callable[[Node], Coroutine[Any, Any, Result]]) -> Result:
         """Any node; Unavailable when it does not answer, whatever it may have done."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,8 +15,10 @@ import structlog
 from headstart.app import deadlines, feed
 from headstart.app.ports import Plan
 from headstart.app.terms import Terms
+from headstart.core.audience import Notice
+from headstart.core.events import Event
 from headstart.core.policy import OfflinePolicy, Policy
-from headstart.core.request import CustomerId, MechanicId
+from headstart.core.request import CustomerId, MechanicId, RequestId
 from headstart.lab.checkers import History, Plain
 from headstart.lab.simulation.database import Faults, ModelDatabase
 from headstart.lab.simulation.history import plain_log, plain_rows
@@ -34,6 +36,7 @@ BROADCAST_MINIMUM_S = 8.0
 JOIN_LIMIT_S = 5.0
 LIVENESS_S = 120  # a release may start a broadcast anew, and a no-show another
 QUIET_S = 4.0
+Audience = Callable[[RequestId, Event], Sequence[Notice]]
 ALARMS = {"feed_held_up_by_a_foreign_transaction"}  # nothing is wrong with who raises them
 
 
@@ -53,6 +56,7 @@ def simulate(seed: int, size: Size = Size()) -> History:
         _errors_are_kept(history),
         patch.object(deadlines, "BATCH_MAX", small),
         patch.object(feed, "PAGE_EVENTS_MAX", 5 * small),
+        patch.object(feed, "audience", _remembered(vars(feed)["audience"])),
     ):
         run_in_virtual_time(_story(random, history, size))
     return history
@@ -160,7 +164,7 @@ async def _come_to_rest(town: Town, lives: list["asyncio.Task[None]"]) -> None:
     """Until everybody has what they paid for, or it has taken far too long."""
     await asyncio.wait(lives, timeout=LIVENESS_S)
     for _ in range(LIVENESS_S):
-        if not any(request.due_at for request in town.database.state.requests.values()):
+        if not town.database.state.due:
             break
         await asyncio.sleep(1)
     await asyncio.sleep(QUIET_S)
@@ -178,6 +182,19 @@ async def _end(town: Town) -> None:
     for done in await asyncio.gather(*town.tasks, return_exceptions=True):
         if isinstance(done, Exception):
             history.errors.append(f"somebody's life ended with {done!r}")
+
+
+def _remembered(audience: Audience) -> Audience:
+    """Who is told of an event is for good, and dozens ask: one answer for all of them."""
+    answers: dict[int, tuple[Event, Sequence[Notice]]] = {}  # with the event, so that it stays
+
+    def remember(request_id: RequestId, event: Event) -> Sequence[Notice]:
+        known = answers.get(id(event))
+        if known is None:
+            known = answers[id(event)] = event, audience(request_id, event)
+        return known[1]
+
+    return remember
 
 
 @contextmanager
