@@ -28,7 +28,7 @@ def test_answers_get_lost_and_nothing_else_does(database_server: str) -> None:
 def test_a_crowd_has_one_winner(database_server: str) -> None:
     evidence = crowd.run(CROWD, 1, quiet, database_url=database_server)
     assert evidence.violations == []
-    assert evidence.figures["200"] == len(crowd.ROUNDS)
+    assert evidence.figures["answered 200"] == len(crowd.ROUNDS)
 
 
 def test_the_deadline_has_two_outcomes_and_never_both(database_server: str) -> None:

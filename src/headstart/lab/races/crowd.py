@@ -85,7 +85,7 @@ class Tally:
             "people in a crowd": count,
             "servers": 2,
             "rounds": self.rounds,
-            **dict(sorted(self.said.items())),
+            **{f"answered {said}": times for said, times in sorted(self.said.items())},
             "open: answer p50, s": round(waits[len(waits) // 2], 3),
             "open: answer p99, s": round(waits[int(len(waits) * 0.99)], 3),
             "open: last answer, s": round(max(self.last_s, default=0.0), 3),

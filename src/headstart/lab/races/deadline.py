@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from anyio.from_thread import start_blocking_portal
+from prometheus_client import REGISTRY
 
 from headstart.app.dispatcher import Done
 from headstart.app.ports import Intake
@@ -38,7 +39,6 @@ from headstart.settings import Mode, Settings
 from headstart.store.intakes import IntakeStore
 from headstart.store.people import PeopleStore
 from headstart.store.postgres import connected
-from headstart.telemetry import CONFLICTS
 from headstart.web.service import Service
 from headstart.wiring import loops, service
 
@@ -158,7 +158,7 @@ class Tally:
 def run(count: int, seed: int, tell: Tell, *, database_url: str | None = None) -> Evidence:
     """So many races on an embedded PostgreSQL, or in a fresh database on the server given."""
     began_s = time.perf_counter()
-    before = CONFLICTS._value.get()
+    before = _conflicts()
     with ExitStack() as stack:
         portal = stack.enter_context(start_blocking_portal(backend_options={"use_uvloop": True}))
         directory = stack.enter_context(scratch_directory())
@@ -167,10 +167,15 @@ def run(count: int, seed: int, tell: Tell, *, database_url: str | None = None) -
     return Evidence(
         part=PART,
         seeds=str(seed),
-        figures=tally.figures(CONFLICTS._value.get() - before),
+        figures=tally.figures(_conflicts() - before),
         violations=tally.violations[:VIOLATIONS_MAX],
         wall_s=round(time.perf_counter() - began_s, 1),
     )
+
+
+def _conflicts() -> float:
+    """Of this process, since it began."""
+    return REGISTRY.get_sample_value("headstart_conflicts_total") or 0.0
 
 
 async def _race_all(dsn: str, count: int, seed: int, tell: Tell) -> Tally:
