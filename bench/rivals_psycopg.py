@@ -80,13 +80,14 @@ class _PsycopgStore(RequestStore):
     """The product's store on another driver: only how a statement is sent differs."""
 
     def __init__(self, connection: Any) -> None:
+        super().__init__(connection)
         self._psycopg = connection
         self._dict_row = import_module("psycopg.rows").dict_row
         self._jsonb = import_module("psycopg.types.json").Jsonb
 
     async def rows(self, name: str, /, **values: Any) -> list[Any]:
         query = queries()[name]
-        cursor = self._psycopg.cursor(row_factory=self._dict_row)
+        cursor = self._psycopg.cursor(row_factory=self._dict_row, binary=True)
         await cursor.execute(query.sql, [self._plain(one) for one in query.arguments(values)])
         found: list[Any] = await cursor.fetchall()
         return found

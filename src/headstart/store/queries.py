@@ -23,10 +23,11 @@ class Query:
     name: str
     sql: str
     parameters: tuple[str, ...]
+    names: frozenset[str]
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         """The values in the statement's order; a missing or extra one is a programmer's error."""
-        if values.keys() != set(self.parameters):
+        if values.keys() != self.names:
             raise TypeError(f"{self.name} takes {self.parameters}, not {tuple(values)}")
         return [values[name] for name in self.parameters]
 
@@ -61,4 +62,4 @@ def _without_comments(text: str) -> str:
 def _compile(name: str, statement: str) -> Query:
     parameters = tuple(dict.fromkeys(_PARAMETER.findall(statement)))
     numbered = _PARAMETER.sub(lambda m: f"${parameters.index(m[1]) + 1}", statement)
-    return Query(name, f"/* {name} */ {numbered}", parameters)
+    return Query(name, f"/* {name} */ {numbered}", parameters, frozenset(parameters))

@@ -7,11 +7,13 @@ from typing import Any
 import asyncpg
 
 from headstart.app.ports import Change, Seen
+from headstart.core.events import RequestOpened
 from headstart.core.request import CustomerId, MechanicId, RequestId
 from headstart.store.postgres import Postgres
 from headstart.store.rows import (
     changed_row,
     columns,
+    event_row,
     event_rows,
     facts_from,
     new_request_row,
@@ -55,13 +57,9 @@ class RequestStore(Postgres):
         """One statement for state and log; what was changed in between is left alone."""
         if not changes:
             return frozenset()
-        requests = [changed_row(change) for change in changes]
-        events = [_beside_request(row) for change in changes for row in event_rows(change)]
+        name, values = _writing(changes)
         try:
-            if len(events) == 1:
-                rows = await self.rows("write_event", **requests[0], **events[0])
-            else:
-                rows = await self.rows("write_requests", **columns(requests), **columns(events))
+            rows = await self.rows(name, **values)
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name in _LOST_RACES:
                 return frozenset()
@@ -70,9 +68,8 @@ class RequestStore(Postgres):
 
     async def create(self, change: Change) -> bool:
         """Insert, or do nothing when the request exists."""
-        created = await self.value(
-            "create_request", request=new_request_row(change), events=event_rows(change)
-        )
+        events = columns(event_rows(change), "event_")
+        created = await self.value("create_request", request=new_request_row(change), **events)
         return created is not None
 
     async def claim_due(self, limit: int) -> Sequence[RequestId]:
@@ -99,6 +96,12 @@ def _reading(ids: Sequence[RequestId], command_key: str | None) -> tuple[str, di
     return "read_request_and_effect", {"id": ids[0], "command_key": command_key}
 
 
-def _beside_request(event: dict[str, Any]) -> dict[str, Any]:
-    """An event's values under names that its request does not use."""
-    return {f"event_{name}": value for name, value in event.items()}
+def _writing(changes: Sequence[Change]) -> tuple[str, dict[str, Any]]:
+    """Likewise for a write."""
+    if len(changes) == 1 and len(changes[0].events) == 1:
+        [change], [event] = changes, changes[0].events
+        if not isinstance(event, RequestOpened):
+            return "write_event", changed_row(change) | event_row(change, event)
+    requests = [changed_row(change) for change in changes]
+    events = [row for change in changes for row in event_rows(change)]
+    return "write_requests", columns(requests) | columns(events, "event_")

@@ -8,16 +8,14 @@
        r.priority_window_minutes, r.priority_notified_at, r.fallback_broadcast_at,
        r.fallback_reason, r.broadcast_at, r.silent_mechanics, r.excluded_mechanics, r.round,
        clock.now,
-       (
-           select jsonb_object_agg(m.id, jsonb_build_object(
-               'approved', m.approved,
-               'busy', m.busy,
-               'online', exists (
+       array(
+           select (m.id, m.approved, m.busy,
+               exists (
                    select from headstart.presence p
                    where p.mechanic_id = m.id and p.on_duty and p.lease_until > clock.now),
-               'favorite', exists (
+               exists (
                    select from headstart.favorites f
-                   where f.customer_id = r.customer_id and f.mechanic_id = m.id)))
+                   where f.customer_id = r.customer_id and f.mechanic_id = m.id))
            from headstart.mechanic_facts m
            where m.id = any (r.chain || :concerned::uuid[])
        ) as facts
@@ -45,14 +43,11 @@ where r.id = any (:ids::uuid[]);
 -- read_facts
 -- The clock, and the facts for a request that does not exist yet.
 select seen.now,
-       (
-           select jsonb_object_agg(m.id, jsonb_build_object(
-               'approved', m.approved,
-               'busy', m.busy,
-               'online', coalesce(m.online_until > seen.now, false),
-               'favorite', exists (
+       array(
+           select (m.id, m.approved, m.busy, coalesce(m.online_until > seen.now, false),
+               exists (
                    select from headstart.favorites f
-                   where f.customer_id = :customer_id and f.mechanic_id = m.id)))
+                   where f.customer_id = :customer_id and f.mechanic_id = m.id))
            from headstart.mechanic_facts m
            where m.id = any (:concerned::uuid[])
        ) as facts
@@ -107,8 +102,8 @@ from headstart.session_requests
 where due_at is not null;
 
 -- write_event
--- The one write, for a single event, as nearly every command of a person is. All values are plain
--- parameters, so that the server has no sets to unpack.
+-- The one write, for a single event that opens nothing, as nearly every command of a person is. All
+-- values are plain parameters, so that the server has no sets to unpack.
 with n as (
     select :id::uuid as id, :expected_version::integer as expected_version,
            :version::integer as version, :round::smallint as round,
@@ -124,11 +119,13 @@ with n as (
            :silent_mechanics::text as silent_mechanics,
            :excluded_mechanics::text as excluded_mechanics
 ), e as (
-    select :event_request_id::uuid as request_id, :event_version::integer as version,
-           :event_kind::text as kind, :event_at::timestamptz as at, :event_actor::text as actor,
-           :event_round::smallint as round, :event_payload::jsonb as payload,
-           :event_command_key::text as command_key
-), {write}
+    select :id::uuid as request_id, :version::integer as version, :kind::text as kind,
+           :at::timestamptz as at, :actor::text as actor, :round::smallint as round,
+           :payload::text as payload, :command_key::text as command_key, null::uuid[] as eligible
+), {update}, logged as (
+    {log}
+)
+select id from written;
 
 -- write_requests
 -- The one write, for any number of requests and events: the same parameters, as columns.
@@ -145,18 +142,27 @@ with n as (
         window_shortened, priority_window_minutes, priority_notified_at, fallback_broadcast_at,
         fallback_reason, broadcast_at, matched_mechanic_id, matched_at, silent_mechanics,
         excluded_mechanics)
-), e as (
-    select * from unnest(
+), {events}, {update}, logged as (
+    {log}
+    order by e.request_id, e.version
+)
+select id from written;
+
+-- {events}
+-- Events as columns. Who may accept a broadcast is recorded here, as it is when the row is written.
+e as (
+    select *, case when kind = 'request_opened'
+        then array(select id from headstart.eligible_mechanics) end as eligible
+    from unnest(
         :event_request_id::uuid[], :event_version::integer[], :event_kind::text[],
         :event_at::timestamptz[], :event_actor::text[], :event_round::smallint[],
-        :event_payload::jsonb[], :event_command_key::text[])
+        :event_payload::text[], :event_command_key::text[])
     as e (request_id, version, kind, at, actor, round, payload, command_key)
-), {write}
+)
 
--- {write}
--- Rows whose version still holds, and their events. Answers with the ids written.
--- Who may accept a broadcast is recorded here, and a winner's approval checked once more, so that
--- both are as true as they were when the row was written.
+-- {update}
+-- Rows whose version still holds. A winner's approval is checked once more, so that it is as true as
+-- the row.
 written as (
     update headstart.session_requests r
     set status = n.status, stage = n.stage, due_at = n.due_at,
@@ -180,21 +186,20 @@ written as (
           select from headstart.mechanics m
           where m.id = n.matched_mechanic_id and m.status = 'approved'))
     returning r.id
-), logged as (
-    insert into headstart.session_events
+)
+
+-- {log}
+-- The events of what was written.
+insert into headstart.session_events
         (request_id, version, kind, at, actor, round, payload, command_key, eligible)
-    select e.request_id, e.version, e.kind, e.at, e.actor, e.round, e.payload, e.command_key,
-           case when e.kind = 'request_opened'
-               then array(select id from headstart.eligible_mechanics) end
+    select e.request_id, e.version, e.kind, e.at, e.actor, e.round, e.payload::jsonb,
+           e.command_key, e.eligible
     from e
     join written on written.id = e.request_id
-    order by e.request_id, e.version
-)
-select id from written;
 
 -- create_request
 -- A new request and its first events; nothing at all if it exists already.
-with created as (
+with {events}, written as (
     insert into headstart.session_requests (
         id, intake_id, customer_id, plan_code, checkout_session_id, payment_intent_id,
         status, stage, due_at, routing_type, preferred_mechanic_id, chain, chain_windows_s,
@@ -217,13 +222,7 @@ with created as (
     on conflict do nothing
     returning id
 ), logged as (
-    insert into headstart.session_events
-        (request_id, version, kind, at, actor, round, payload, eligible)
-    select e.request_id, e.version, e.kind, e.at, e.actor, e.round, e.payload,
-           case when e.kind = 'request_opened'
-               then array(select id from headstart.eligible_mechanics) end
-    from jsonb_populate_recordset(null::headstart.session_events, :events::jsonb) e
-    join created on created.id = e.request_id
+    {log}
     order by e.version
 )
-select id from created;
+select id from written;
