@@ -1,9 +1,13 @@
-"""``python -m bench [names…]``: run benchmarks, show tables, and write JSON if asked to."""
+"""``python -m bench [names…]``: run benchmarks and show tables; JSON, picture and page if asked."""
 
 import argparse
 import asyncio
+import json
+import os
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import uvloop
 from rich.console import Console
@@ -17,8 +21,10 @@ from bench.growth import growth
 from bench.hot import hot
 from bench.lifecycle import lifecycle
 from bench.options import Options
+from bench.page import put_between_the_markers
 from bench.peers.line import peers
-from bench.report import as_json, show, show_surroundings, surroundings
+from bench.plot import picture
+from bench.report import as_document, show, show_surroundings, surroundings
 from bench.told import told
 from bench.world import server
 
@@ -36,22 +42,41 @@ BENCHMARKS: Mapping[str, Callable[[str, Options], Awaitable[Result]]] = {
 }
 
 
+ALL = "all"
+
+
 def main() -> None:
-    """Everything, or what was named."""
+    """Everything, or what was named; or only the picture and the page of an earlier run."""
     arguments = _arguments()
+    document = json.loads(arguments.read.read_text()) if arguments.read else _measured(arguments)
+    if arguments.plot:
+        arguments.plot.write_text(picture(document))
+    if arguments.page:
+        drawn = os.path.relpath(arguments.plot, arguments.page.parent) if arguments.plot else None
+        put_between_the_markers(arguments.page, document, drawn)
+
+
+def _measured(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The JSON is written after each benchmark: what comes later cannot lose it."""
     options = Options(arguments.repeat, arguments.scale, arguments.crowd)
     console = Console(width=max(140, Console().width))
-    with server() as dsn:
-        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)  # as the service runs
-        with runner:
-            around = runner.run(surroundings(dsn, options))
-            show_surroundings(console, around)
-            results = []
-            for name in arguments.names or BENCHMARKS:
-                results.append(runner.run(_run(name, dsn, options)))
-                show(console, results[-1])
-    if arguments.json:
-        arguments.json.write_text(as_json(around, results))
+    names = BENCHMARKS if ALL in (arguments.names or [ALL]) else arguments.names
+    with (
+        server() as dsn,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,  # as the service runs
+    ):
+        around = runner.run(surroundings(dsn, options))
+        show_surroundings(console, around)
+        document = as_document(around, [])
+        for name in names:
+            began = time.monotonic()
+            result = runner.run(_run(name, dsn, options))
+            show(console, result)
+            console.print(f"{name} took {time.monotonic() - began:.0f} s", style="dim")
+            document["benchmarks"].append(result.as_json())
+            if arguments.json:
+                arguments.json.write_text(json.dumps(document, indent=1) + "\n")
+    return document
 
 
 async def _run(name: str, dsn: str, options: Options) -> Result:
@@ -60,8 +85,12 @@ async def _run(name: str, dsn: str, options: Options) -> Result:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="which; all by default")
+    known = [ALL, *BENCHMARKS]
+    parser.add_argument("names", nargs="*", choices=[*known, []], help="which; all by default")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw them as SVG")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="put the tables on this page")
+    parser.add_argument("--read", type=Path, metavar="FILE", help="no run: the JSON of another")
     parser.add_argument("--repeat", type=int, default=5, metavar="N", help="repetitions")
     parser.add_argument("--scale", type=float, default=1.0, help="less than 1: only see it run")
     parser.add_argument("--crowd", type=int, default=1000, help="how many accept in 'hot'")

@@ -34,7 +34,7 @@ VARIANTS: Mapping[str, Clients] = {
 }
 TURNS = 20
 BARS = {HAND_WRITTEN: 1.0, WITH_FACTS: None, SINGLE: 2.0, LOCK_FIRST: None, HELD: None}
-ACCEPTS = {1: 500, 16: 2000}  # by the number of clients
+ACCEPTS = {1: 300, 16: 1200}  # by the number of clients
 WARM_UP_ACCEPTS = 12  # of each client: connections, prepared statements, their generic plans
 ARMED_WINDOWS = 10_000
 

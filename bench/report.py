@@ -1,9 +1,9 @@
 """Results as JSON for machines and as tables for people."""
 
-import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ async def surroundings(dsn: str, options: Options) -> Surroundings:
     finally:
         await connection.close()
     return {
+        "command": " ".join(["./dev bench", *sys.argv[1:]]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _git("rev-parse", "--short", "HEAD"),
         "uncommitted_changes": bool(_git("status", "--porcelain", "--", "src", "bench")),
@@ -57,11 +58,9 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def as_json(around: Surroundings, results: Sequence[Result]) -> str:
-    """One document for a whole run."""
-    return json.dumps(
-        {"surroundings": around, "benchmarks": [result.as_json() for result in results]}, indent=2
-    )
+def as_document(around: Surroundings, results: Sequence[Result]) -> dict[str, Any]:
+    """One document for a whole run, of plain values."""
+    return {"surroundings": around, "benchmarks": [result.as_json() for result in results]}
 
 
 def show_surroundings(console: Console, around: Surroundings) -> None:

@@ -51,7 +51,7 @@ WINDOW = timedelta(minutes=10)
 LOAD_TIMEOUT_S = 600
 CLOCK_QUESTIONS = 50
 COPIED_AT_ONCE = 100_000
-SETTINGS = {"max_connections": "200"}  # all variants stay connected; nothing else is special
+SETTINGS = {"max_connections": "500"}  # all variants stay connected; nothing else is special
 _numbers = count()
 
 _COPY_REQUESTS = """

@@ -35,6 +35,7 @@ LIBRARIES = (
     Contestant("Celery, Redis", "celery_5", needs_redis=True),
     Contestant("Celery, Redis", "celery_5", tuned=True, needs_redis=True),
 )
+FAILURES = (RuntimeError, TimeoutError, AssertionError)
 AT_WORK = "at work"
 KILLED_HALF_WAY = "killed half way"
 
@@ -54,27 +55,37 @@ async def peers(dsn: str, options: Options) -> Result:
     if not redis_server.is_there():
         contestants = [one for one in contestants if not one.needs_redis]
         result.notes.append(redis_server.NOT_RUN)
-    tally = await contest(dsn, contestants, options)
+    tally, failures = await contest(dsn, contestants, options)
+    result.notes += failures
     result.rows = tally.rows()
-    result.verdicts = _verdicts(tally, contestants)
+    result.verdicts = _verdicts(tally, contestants, options.repeat)
     return result
 
 
-async def contest(dsn: str, contestants: Sequence[Contestant], options: Options) -> Tally:
-    """All the figures of these."""
-    tally = Tally()
+async def contest(
+    dsn: str, contestants: Sequence[Contestant], options: Options
+) -> tuple[Tally, list[str]]:
+    """All the figures of these, and who had to leave: a library that fails ends only its own."""
+    tally, failures = Tally(), []
     async with _stands(dsn, contestants, options.scale) as stands:
         for repetition in range(options.repeat):
             first = repetition % len(stands)
             for one in (*stands[first:], *stands[:first]):
-                figures = await asyncio.to_thread(one.arming)
-                figures |= await asyncio.to_thread(one.firing, figures["arm_16_per_s"])
-                tally.add(AT_WORK, one.contestant.label, **figures)
+                try:
+                    figures = await asyncio.to_thread(one.arming)
+                    figures |= await asyncio.to_thread(one.firing, figures["arm_16_per_s"])
+                except FAILURES as error:
+                    if one.contestant in (OURS, BARE):
+                        raise
+                    failures.append(f"FAILED: {one.contestant.label}: {error}")
+                    stands.remove(one)
+                else:
+                    tally.add(AT_WORK, one.contestant.label, **figures)
         with ThreadPoolExecutor(len(stands)) as threads:
             ends = list(threads.map(Stand.killed, stands))
         for one, figures in zip(stands, ends, strict=True):
             tally.add(KILLED_HALF_WAY, one.contestant.label, **figures)
-    return tally
+    return tally, failures
 
 
 @asynccontextmanager
@@ -97,16 +108,18 @@ async def _stands(
             yield stands
 
 
-def _verdicts(tally: Tally, contestants: Sequence[Contestant]) -> list[Verdict]:
+def _verdicts(tally: Tally, contestants: Sequence[Contestant], repeat: int) -> list[Verdict]:
     """Ours beside each, where less is better. At 1 or below ours is no worse."""
     questions = {"all_fired_s": "all fired", "late_p99_ms": "lateness, p99"}
-    return [
-        Verdict(
-            f"{question}: ours / {one.label}",
-            tally.figure(AT_WORK, OURS.label, name).over(tally.figure(AT_WORK, one.label, name)),
-            None if one is BARE else 1.0,
-        )
-        for name, question in questions.items()
-        for one in contestants
-        if one is not OURS
-    ]
+    verdicts = []
+    for name, question in questions.items():
+        mine = tally.figure(AT_WORK, OURS.label, name)
+        for one in contestants:
+            if one is OURS or not tally.has(AT_WORK, one.label):
+                continue
+            theirs = tally.figure(AT_WORK, one.label, name)
+            if len(theirs.values) == repeat:
+                bar = None if one is BARE else 1.0
+                what = f"{question}: ours / {one.label}"
+                verdicts.append(Verdict(what, mine.over(theirs), bar))
+    return verdicts
