@@ -85,6 +85,16 @@ async def test_the_bank_lets_go_after_a_week(stand: Stand) -> None:
     assert refusal.value.code == "payment_intent_unexpected_state"
 
 
+async def test_a_hold_is_not_refunded_and_nobody_says_that_it_was(stand: Stand) -> None:
+    held = await stand.held()
+    with pytest.raises(PaymentsRefused) as refusal:
+        await stand.gateway.refund(held.id, amount=4900, idempotency_key="refund:1")
+    assert (refusal.value.code, refusal.value.because) == (
+        "charge_not_refundable",
+        RefusedBecause.OTHER,
+    )
+
+
 async def test_a_captured_hold_does_not_run_out(stand: Stand) -> None:
     held = await stand.held()
     await stand.gateway.capture(held.id, amount=4900, idempotency_key="capture:1")
@@ -243,6 +253,8 @@ async def test_a_pending_refund_arrives_or_comes_back(stand: Stand) -> None:
 async def test_even_a_refund_that_arrived_can_come_back_once(stand: Stand) -> None:
     paid = await stand.charged()
     refund = await stand.gateway.refund(paid.id, amount=4900, idempotency_key="refund:1")
+    arrived = {"id": refund.id, "outcome": "succeeded"}
+    assert (await stand.http.post("/_sandbox/settle", json=arrived)).status_code == 400
     await stand.pull("settle", id=refund.id, outcome="failed")
     assert (await stand.payment(paid.id)).amount_kept == 4900
     for outcome in ("failed", "succeeded"):
