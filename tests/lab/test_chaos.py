@@ -1,0 +1,40 @@
+"""The real thing under a monkey: nothing is lost, nothing is told early, everything ends."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from headstart.lab.evidence import Evidence
+
+REQUESTS = 120
+KILLS = 6
+SEED = 2026
+
+
+def test_servers_and_database_are_killed_while_people_book_and_accept(tmp_path: Path) -> None:
+    evidence = chaos(tmp_path, f"--requests={REQUESTS}", f"--kills={KILLS}")
+    assert evidence.violations == []
+    figures = evidence.figures
+    assert figures["session requests"] == figures["paid"] == REQUESTS
+    assert figures["kills"] == KILLS
+    assert int(figures["database restarts"]) >= 1
+    assert int(figures["frames"]) > REQUESTS
+
+
+def test_the_judge_of_the_real_thing_is_not_blind(tmp_path: Path) -> None:
+    """Servers that leak, and that do not ask the database to keep what it acknowledges."""
+    broken = ("--sabotage=early leak", "--sabotage=commits that are not kept")
+    evidence = chaos(tmp_path, "--requests=40", "--kills=0", *broken)
+    noticed = {violation.split()[3].strip(":") for violation in evidence.violations}
+    assert "I5" in noticed, "somebody was told what is not for them"
+    assert noticed & {"I2", "I3"}, "a yes, or a payment, was acknowledged and lost"
+
+
+def chaos(directory: Path, *arguments: str) -> Evidence:
+    """A short run, as a person starts it, and what it leaves behind."""
+    command = [sys.executable, "-m", "headstart.lab.chaos", "--short", f"--seed={SEED}"]
+    done = subprocess.run(
+        [*command, *arguments, "--report", str(directory)], capture_output=True, text=True
+    )
+    assert (directory / "monkey.json").exists(), done.stdout + done.stderr
+    return Evidence.read(directory / "monkey.json")
