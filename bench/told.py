@@ -41,13 +41,13 @@ def _told(dsn: str, options: Options) -> Result:
         listeners = [favourite.listen()]
         listeners += [
             stage.mechanic(f"Otto {number}").on_duty().listen()
-            for number in range(options.scaled(OTHERS))
+            for number in range(min(OTHERS, options.scaled(OTHERS)))
         ]
         for variant in (FAVOURITE, EVERYBODY):
             _figures(stage, variant, customer, favourite, listeners, WARM_UP)
         for _ in range(options.repeat):
             for variant in (FAVOURITE, EVERYBODY):
-                number = options.scaled(BOOKINGS)
+                number = min(BOOKINGS, options.scaled(BOOKINGS))
                 figures = _figures(stage, variant, customer, favourite, listeners, number)
                 tally.add("", variant, **figures)
     result.rows = tally.rows()

@@ -35,7 +35,9 @@ def _a_small_world(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(told, "WARM_UP", 1)
     monkeypatch.setattr(told, "OTHERS", 2)
     monkeypatch.setattr(told, "BOOKINGS", 2)
-    monkeypatch.setattr(contest, "START_S", 2.0)
+    monkeypatch.setattr(contest, "START_S", 1.0)
+    monkeypatch.setattr(contest, "PAUSE_S", 0.1)
+    monkeypatch.setattr(contest, "SETTLE_S", 0.1)
 
 
 @pytest.mark.parametrize("name", [name for name in BENCHMARKS if name != "peers"])
