@@ -3,8 +3,8 @@
 import pytest
 
 from headstart.lab.checkers import INVARIANTS
-from headstart.lab.prove import Mark, examine, in_markdown
 from headstart.lab.sabotage import SABOTAGES
+from headstart.lab.stories import Mark, examine, in_markdown
 
 # The others take more stories; ``./dev prove --exam`` breaks everything.
 CAUGHT_AT_ONCE = (

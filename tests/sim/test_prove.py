@@ -1,12 +1,16 @@
 """``./dev prove``: figures when all is well; the seed, the story and status 1 when it is not."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from headstart.lab import prove
-from headstart.lab.prove import Mark, app
+from headstart.lab import stories
+from headstart.lab.evidence import Evidence
+from headstart.lab.prove import app
+from headstart.lab.sabotage import SABOTAGES
+from headstart.lab.stories import Mark
 
 
 def test_one_story_is_told_in_figures() -> None:
@@ -34,16 +38,23 @@ def test_a_sabotage_that_does_not_exist_is_a_message() -> None:
 def test_the_exam_is_failed_by_one_survivor(
     seeds: int | None, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    marks = [Mark("early leak", 1, ["I5"], 0.5), Mark("fallback twice", seeds, ["I10"], 0.5)]
-    monkeypatch.setattr(prove, "_exam", lambda _: marks)
-    report = tmp_path / "exam.md"
-    answer = CliRunner().invoke(app, ["--exam", "--report", str(report)])
-    assert answer.exit_code == status
-    assert report.read_text().count("\n") == 4
-    assert ("survivors: none" in answer.output) is (status == 0)
+    marks = {
+        "early leak": Mark("early leak", 1, ["I5"], 0.5),
+        "fallback twice": Mark("fallback twice", seeds, ["I10"], 0.5),
+    }
+    monkeypatch.setattr(stories, "SABOTAGES", {name: SABOTAGES[name] for name in marks})
+    monkeypatch.setattr(stories, "_at_work", lambda *_: nullcontext(marks.values()))
+    answer = CliRunner().invoke(app, ["--part", "exam", "--report", str(tmp_path)])
+    assert answer.exit_code == status, answer.output
+    kept = Evidence.read(tmp_path / "exam.json")
+    assert kept.table.count("\n") == 3
+    assert (kept.violations == []) is (status == 0)
+    assert kept.command.startswith("./dev prove --part exam")
 
 
 def test_many_stories_are_told_by_other_processes() -> None:
-    answer = CliRunner().invoke(app, ["--seeds", "2", "--first", "7", "--processes", "1"])
+    answer = CliRunner().invoke(
+        app, ["--part", "simulation", "--depth", "2", "--first", "7", "--processes", "1"]
+    )
     assert answer.exit_code == 0, answer.output
     assert "2 stories, 80 requests" in answer.output

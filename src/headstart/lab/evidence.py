@@ -64,8 +64,16 @@ def this_commit() -> str:
     return found.stdout.strip()
 
 
-def page(kept: Sequence[Evidence]) -> str:
-    """Everything that was run, as a page, in the reader's order."""
+def publish(directory: Path) -> Path:
+    """Write the page over everything that is kept in a folder, beside the folder."""
+    beside = directory.with_suffix(".md")
+    beside.write_text(page_of(directory), encoding="utf-8")
+    return beside
+
+
+def page_of(directory: Path) -> str:
+    """Everything that is kept in a folder, as a page, in the reader's order."""
+    kept = [Evidence.read(path) for path in directory.glob("*.json")]
     order = [*PARTS, *(one.part for one in kept if one.part not in PARTS)]
     ordered = sorted(kept, key=lambda one: order.index(one.part))
     return "\n\n".join([_HEAD, _summary(ordered), *(_section(one) for one in ordered)]) + "\n"
