@@ -33,11 +33,13 @@ def main(
     report: Annotated[Path | None, typer.Option(help="Keep the evidence there.")] = None,
 ) -> None:
     """Run it, show the figures, and fail when a promise was broken."""
-    evidence = RUNS[part.value](count, seed, lambda text: console.print(escape(text)))
+    evidence = RUNS[part.value](
+        count, seed, lambda text: console.print(escape(text), soft_wrap=True)
+    )
     for name, figure in evidence.figures.items():
         console.print(f"{name}: {figure}", highlight=False)
     for violation in evidence.violations:
-        console.print(escape(violation), style="red")
+        console.print(escape(violation), style="red", soft_wrap=True)
     console.print(f"{len(evidence.violations)} violations, {evidence.wall_s:g} s")
     if report:
         evidence.keep(report)

@@ -173,7 +173,7 @@ def _of_the_kind(stage: Stage, found: Round) -> Iterator[str]:
         if found.winners != [found.favorite.id]:
             yield "the favourite did not win what was held for them"
         nothing = found.crowd[0].accept(NOBODYS).content
-        others = {heard.body for heard in found.answers if heard.status != WON[0]}
+        others = {heard.body for heard in found.answers if heard.status == UNKNOWN[0]}
         if others - {nothing}:
             yield "a stranger could tell it from a request that does not exist"
     if found.skipped is not None and (found.skipped.status, found.skipped.code) not in (WON, TAKEN):
