@@ -12,6 +12,7 @@ import pytest
 from headstart.core.access import Principal, Role
 from headstart.core.refusals import Refusal
 from headstart.store.people import PeopleStore
+from headstart.web.app import create_app
 from headstart.web.problems import PROBLEM_TYPE, STATUS_OF_REFUSAL
 from tests.web.conftest import World
 
@@ -147,6 +148,35 @@ async def test_bad_json_a_big_body_and_a_bad_key_are_named(world: World) -> None
     assert undeclared.status_code == 413
     key = await world.submit(key="k" * 256)
     assert key.status_code == 422
+
+
+@pytest.mark.parametrize("path", ["/webhooks/stripe", "/intake"])
+async def test_who_hangs_up_in_the_middle_is_no_error_of_ours(path: str, world: World) -> None:
+    told = [
+        {"type": "http.request", "body": b"plan=", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    answered: list[Any] = []
+
+    async def receive() -> Any:
+        return told.pop(0)
+
+    async def send(message: Any) -> None:
+        answered.append(message)
+
+    form = (b"content-type", b"application/x-www-form-urlencoded")
+    headers = [(b"host", b"headstart.test"), form]
+    headers += [(name.lower().encode(), value.encode()) for name, value in world.customer.items()]
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "headers": headers,
+        "query_string": b"",
+    }
+    scope |= {"http_version": "1.1", "scheme": "http", "asgi": {"version": "3.0"}}
+    await create_app(world.service)(scope, receive, send)
+    assert answered[0]["status"] == 400
 
 
 async def test_a_page_of_another_site_cannot_act_for_somebody(world: World) -> None:

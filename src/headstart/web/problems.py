@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from headstart.app.dispatcher import Contended
 from headstart.app.intake import BadIntake, CheckoutExpired, KeyReused
@@ -107,6 +108,11 @@ _ANSWERS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
         HTTPStatus.GONE,
         "checkout_expired",
         "This payment page has expired: book again, with a new Idempotency-Key.",
+    ),
+    ClientDisconnect: (  # nobody hears it, and it is no fault of ours
+        HTTPStatus.BAD_REQUEST,
+        "incomplete",
+        "The body ended too early.",
     ),
     NotStorable: (
         HTTPStatus.UNPROCESSABLE_ENTITY,
