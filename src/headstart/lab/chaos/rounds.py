@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 SERVERS = 3
 EAGER = 0.8  # of all rounds: in the others hardly anybody wants to work
+ALL_KINDS = 0.3  # of all rounds: every kind of payment event is delivered
 ALWAYS_S = -1e9
 IN_FLIGHT_MAX = 48  # bookings that are not paid yet
 LATE_TIMES = {"slack_s": 1, "soon_s": 4, "told_s": 4}  # a machine that is late makes all late
@@ -126,7 +127,7 @@ class _Round:
             stack.callback(server.kill)
         history = History(seed, terms=terms, flags=[(ALWAYS_S, True)])
         town = _town(stack, history, signs, servers, sandbox_port)
-        front = Front(random, town.wires)
+        front = Front(random, town.wires, all_kinds=random.random() < ALL_KINDS)
         await stack.enter_async_context(listening(front, front_port))
         pool = await stack.enter_async_context(connected(dsn, connections_max=4))
         line = await stack.enter_async_context(line_to(dsn, seed=seed))

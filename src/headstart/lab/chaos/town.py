@@ -89,6 +89,7 @@ class Town:
     tasks: set["asyncio.Task[None]"] = field(default_factory=set)
     keys: int = 0
     doubtful: set[str] = field(default_factory=set)  # keys
+    taken: set[str] = field(default_factory=set)  # likewise: somebody may have heard of them
     late_s: float = 0.0
 
     def now_s(self) -> float:
@@ -216,10 +217,12 @@ class Town:
         record["answered_s"] = self.now_s()
         if reply.doubtful:
             self.doubtful.add(key)
+        if reply.doubtful or reply.answer:
+            self.taken.add(key)
         if reply.answer is not None:
             record["outcome"] = "ok" if reply.answer.status == 200 else "fail"
             record["detail"] = reply.answer.json.get("code", "")
-        elif key not in self.doubtful:
+        elif key not in self.taken:
             record |= {"outcome": "fail", "detail": NOT_TAKEN}
         if record["outcome"] == "fail" and key in self.doubtful:
             self._keep_in_doubt(record, reply.asked_s)
