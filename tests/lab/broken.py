@@ -33,10 +33,9 @@ def in_servers(fault: Fault, directory: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _statement(name: str, old: str, new: str) -> Iterator[None]:
-    pieces = dict(queries._pieces())
-    assert old in pieces[name], f"{name} is written in another way by now"
-    pieces[name] = pieces[name].replace(old, new)
+def _statements(old: str, new: str) -> Iterator[None]:
+    pieces = {name: text.replace(old, new) for name, text in queries._pieces().items()}
+    assert pieces != queries._pieces(), f"nowhere does it say {old!r} any more"
     queries.queries.cache_clear()
     with patch.object(queries, "_pieces", lambda: pieces):
         yield
@@ -46,7 +45,7 @@ def _statement(name: str, old: str, new: str) -> Iterator[None]:
 @contextmanager
 def no_version_check() -> Iterator[None]:
     """A row is written even if it is not the one that was judged."""
-    with _statement("{write}", "r.version = n.expected_version", "true"):
+    with _statements("r.version = n.expected_version", "true"):
         yield
 
 
@@ -72,7 +71,7 @@ def obeyed_early() -> Iterator[None]:
 
     early = f"(select headstart.clock() + interval '{EARLY_MS} ms')"
     with (
-        _statement("claim_due", "(select headstart.clock())", early),
+        _statements("due_at <= (select headstart.clock())", f"due_at <= {early}"),
         patch.object(rules, "_enforce_deadline", hurried),
     ):
         yield
