@@ -145,5 +145,6 @@ async def judged(place: World, due: Due, commits: Stamps) -> Lateness:
         end_s, at_s = due[row["request_id"]].timestamp(), row["at"].timestamp()
         assert at_s >= end_s, "a window was cut short"
         decided.append(at_s - end_s)
-        committed.append(seen_s[bisect_left(seen_s, at_s)] - end_s)
+        first = min(bisect_left(seen_s, at_s), len(seen_s) - 1)  # two clocks are a little apart
+        committed.append(max(at_s, seen_s[first]) - end_s)
     return Lateness(decided, committed)
