@@ -13,9 +13,8 @@ from uuid import uuid4
 
 import pytest
 
-from headstart.app.ports import Change, Cursor
+from headstart.app.ports import Cursor
 from headstart.core import commands
-from headstart.core.events import RequestOpened
 from headstart.core.facts import MechanicFacts
 from headstart.core.policy import OfflinePolicy
 from headstart.core.request import (
@@ -108,13 +107,6 @@ class Contract:
             await tx.write([await world.judged(accept(made, world.cast.second))])
         assert await world.stored(made) == made
         assert list(await world.told(end)) == []
-
-    async def test_on_one_connection_each_statement_commits_by_itself(self, world: World) -> None:
-        made = await world.book()
-        change = await world.judged(accept(made, world.cast.second))
-        async with world.requests.connection() as one:
-            assert await one.write([change]) == {made.id}
-            assert await world.stored(made) == change.request
 
     async def test_a_row_that_has_moved_is_left_alone(self, world: World) -> None:
         made, end = await world.book(), await world.log.end()
@@ -212,15 +204,6 @@ class Contract:
         requested, opened = await world.told(end)
         assert requested.eligible == frozenset()
         assert opened.eligible == {world.cast.favorite, world.cast.second}
-
-    async def test_an_opening_that_stands_alone_records_it_too(self, world: World) -> None:
-        made, end = await world.book(), await world.log.end()
-        [seen] = await world.requests.see([made.id])
-        after = replace(made, version=made.version + 1, round=made.round + 1)
-        opened = [RequestOpened(seen.now, None, frozenset())]
-        await world.requests.write([Change(made, after, opened, seen.now, commands.SYSTEM)])
-        [told] = await world.told(end)
-        assert told.eligible == {world.cast.favorite, world.cast.second, *world.cast.others}
 
     async def test_nothing_waits_in_an_empty_world(self, world: World) -> None:
         assert await world.requests.next_due_s() is None

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -12,9 +13,17 @@ import pytest
 from headstart.app.dispatcher import Dispatcher, Done
 from headstart.app.ports import Change, Unavailable
 from headstart.core import commands
+from headstart.core.events import RequestCancelled, RequestOpened, Stage
 from headstart.core.evolve import evolve
 from headstart.core.refusals import Refusal
-from headstart.core.request import MechanicId, Open, RequestId, Reserved, SessionRequest
+from headstart.core.request import (
+    Cancelled,
+    MechanicId,
+    Open,
+    RequestId,
+    Reserved,
+    SessionRequest,
+)
 from headstart.store.intakes import IntakeStore
 from headstart.store.migrate import check_statements
 from headstart.store.people import PeopleStore
@@ -281,3 +290,26 @@ async def test_who_waits_too_long_for_a_connection_may_try_again(
     async with connected(database, connections_max=1) as only_one, only_one.acquire():
         with pytest.raises(Unavailable):
             await RequestStore(only_one).clock()
+
+
+async def test_on_one_connection_each_statement_commits_by_itself(
+    requests: RequestStore, intakes: IntakeStore, dispatcher: Dispatcher, cast: Cast
+) -> None:
+    made = await book(dispatcher, intakes, cast.customer)
+    after = replace(made, version=made.version + 1, state=Cancelled())
+    told = [RequestCancelled(Stage.OPEN, None)]
+    change = Change(made, after, told, made.created_at, commands.SYSTEM)
+    async with requests.connection() as one:
+        assert await one.write([change]) == {made.id}
+        assert await stored(requests, made.id) == after
+
+
+async def test_an_opening_that_stands_alone_records_who_could_accept(
+    pool: "Pool", requests: RequestStore, intakes: IntakeStore, dispatcher: Dispatcher, cast: Cast
+) -> None:
+    made = await book(dispatcher, intakes, cast.customer)
+    after = replace(made, version=made.version + 1, round=made.round + 1)
+    told = [RequestOpened(made.created_at, None, frozenset())]
+    await requests.write([Change(made, after, told, made.created_at, commands.SYSTEM)])
+    eligible = await pool.fetchval("select eligible from session_events where round = 1")
+    assert set(eligible) == {cast.favorite, cast.second, *cast.others}
