@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 from headstart.core.access import Role
 from headstart.identity.seals import Seals
-from headstart.lab.backstage import HOST, free_port
-from headstart.lab.chaos.front import Front, listening
+from headstart.lab.chaos.front import Front
 from headstart.lab.chaos.house import Database, Nursery, Server
 from headstart.lab.chaos.monkey import Habits, Monkey
 from headstart.lab.chaos.people import Customer, Mechanic, Operator
@@ -115,20 +114,19 @@ class _Round:
         cls, stack: AsyncExitStack, house: House, seed: int, size: Size, habits: Habits, dsn: str
     ) -> "_Round":
         """Everything stands, and nobody has moved yet."""
-        random, front_port = Random(seed), free_port()
+        random = Random(seed)
         signs = Signs(f"{random.getrandbits(256):064x}", random)
         mechanics = [signs.person(Role.MECHANIC) for _ in range(size.mechanics)]
         terms = terms_of(random, size, mechanics, paused=habits.pauses_backends)
-        sandbox_port = await stack.enter_async_context(sandbox(front_port, random))
-        addresses = [f"http://{HOST}:{port}" for port in (sandbox_port, front_port)]
-        environment = settings_of(terms, *addresses, secret=signs.secret)
+        front = Front(random, all_kinds=random.random() < ALL_KINDS)
+        sandbox_port = await stack.enter_async_context(sandbox(front))
+        environment = settings_of(terms, sandbox_port, signs.secret)
         servers = [Server(house.nursery, environment, house.directory) for _ in range(SERVERS)]
         for server in servers:
             stack.callback(server.kill)
         history = History(seed, terms=terms, flags=[(ALWAYS_S, True)])
         town = _town(stack, history, signs, servers, sandbox_port)
-        front = Front(random, town.wires, all_kinds=random.random() < ALL_KINDS)
-        await stack.enter_async_context(listening(front, front_port))
+        front.wires = town.wires
         pool = await stack.enter_async_context(connected(dsn, connections_max=4))
         line = await stack.enter_async_context(line_to(dsn, seed=seed))
         monkey = Monkey(random, habits, house.database, servers, line, front, dsn, pool)

@@ -17,6 +17,7 @@ from headstart.core.policy import OfflinePolicy
 from headstart.core.request import MechanicId
 from headstart.identity.tokens import Tokens
 from headstart.lab.backstage import HOST, free_port, server_environment
+from headstart.lab.chaos.front import Front
 from headstart.lab.chaos.house import POLL_S
 from headstart.lab.chaos.people import Customer, Mechanic
 from headstart.lab.chaos.town import Person, Town
@@ -84,9 +85,7 @@ def terms_of(random: Random, size: Size, mechanics: Sequence[Person], *, paused:
     }
 
 
-def settings_of(
-    terms: Plain, sandbox_url: str, public_url: str, *, secret: str
-) -> Mapping[str, str]:
+def settings_of(terms: Plain, sandbox_port: int, secret: str) -> Mapping[str, str]:
     """The environment of the servers."""
 
     def minutes(name: str) -> str:
@@ -97,8 +96,8 @@ def settings_of(
         {
             "HEADSTART_MODE": "test",
             "HEADSTART_DATABASE_CONNECTIONS": str(CONNECTIONS),
-            "HEADSTART_PUBLIC_URL": public_url,  # one for all: it is part of what Stripe is told
-            "HEADSTART_STRIPE_API_BASE": sandbox_url,
+            "HEADSTART_PUBLIC_URL": "http://headstart.test",  # one for all: Stripe is told of it
+            "HEADSTART_STRIPE_API_BASE": f"http://{HOST}:{sandbox_port}",
             "STRIPE_SECRET_KEY": SANDBOX_SECRET_KEY,
             "STRIPE_WEBHOOK_SECRET": SANDBOX_WEBHOOK_SECRET,
             "HEADSTART_JWT_SECRET": secret,
@@ -152,16 +151,17 @@ def _customer(town: Town, signs: Signs, mechanics: Sequence[Person]) -> Customer
 
 
 @asynccontextmanager
-async def sandbox(webhook_port: int, random: Random) -> AsyncIterator[int]:
+async def sandbox(front: Front) -> AsyncIterator[int]:
     """A payment sandbox of this round's own; yields its port."""
     port = free_port()
     settings = SandboxSettings(
         public_url=f"http://{HOST}:{port}",
-        webhook_url=f"http://{HOST}:{webhook_port}/webhooks/stripe",
+        webhook_url=f"http://{HOST}/webhooks/stripe",
+        transport=front,
         webhook_secret=SANDBOX_WEBHOOK_SECRET,
         retry_delays_s=RETRY_DELAYS_S,
         page_wait_s=PAGE_WAIT_S,
-        seed=random.getrandbits(32),
+        seed=front.random.getrandbits(32),
     )
     config = uvicorn.Config(
         create_app(settings),

@@ -141,10 +141,3 @@ def _message(text: str) -> Message:
     fields = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
     data = json.loads(fields.get("data") or "{}")
     return Message(fields.get("event", ""), fields.get("id", ""), data)
-
-
-async def read_request(reader: asyncio.StreamReader) -> tuple[str, bytes]:
-    """One request with a body, as a server reads it: its head as sent, and its body."""
-    head = await reader.readuntil(b"\r\n\r\n")
-    _, size = _head(b"HTTP/1.1 000" + head)
-    return head.decode("latin-1"), await reader.readexactly(size)

@@ -56,7 +56,9 @@ class Outbox:
         self._recorded: list[str] = []
         self._attempted: dict[str, asyncio.Event] = {}
         # No proxy of the environment between two programs on one machine.
-        self._http = httpx.AsyncClient(trust_env=False, follow_redirects=False)
+        self._http = httpx.AsyncClient(
+            trust_env=False, follow_redirects=False, transport=settings.transport
+        )
 
     # Recording; inside the caller's transaction
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
+import httpx
+
 from headstart.payments.sandbox import SANDBOX_WEBHOOK_SECRET
 
 API_VERSION: Final = "2026-10-28.endive"
@@ -31,6 +33,8 @@ class SandboxSettings:
     webhook_timeout_s: float = 10.0
     page_wait_s: float = 10.0
     """How long the hosted page waits for the webhook's answer, as Stripe's does."""
+    transport: httpx.AsyncBaseTransport | None = None
+    """How webhooks travel: over the network, unless somebody stands in its place."""
     clock: Callable[[], float] = time.time
     seed: int = 0
     """Of the order that the switch `shuffle` produces."""
