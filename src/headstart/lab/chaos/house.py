@@ -20,11 +20,14 @@ from headstart.store.postgres import connected
 # - synchronous_commit on: the commit record is written to the file before anybody is answered.
 #   A file that was written outlives its writer, so no fsync is needed while the machine runs.
 # - full_page_writes on: a writer that is killed in the middle of a page leaves half of it.
+# - wal_writer_delay long: nobody else writes a record that its commit did not wait for, so that a
+#   service which acknowledges too early is sure to lose something.
 # Commit timestamps are how the judge knows when each transaction became true.
 SETTINGS = {
     "fsync": "off",
     "synchronous_commit": "on",
     "full_page_writes": "on",
+    "wal_writer_delay": "10s",
     "track_commit_timestamp": "on",
     "max_connections": "150",
 }

@@ -43,6 +43,7 @@ class Habits:
 
     kills: int
     kill_every_s: float
+    outages_min: int
     outages_max: int
     outages_every_s: tuple[float, float]
     pauses_backends: bool
@@ -62,7 +63,7 @@ class Monkey:
     dsn: str
     pool: "Pool"
     done: Counter[str] = field(default_factory=Counter)
-    killed: asyncio.Event = field(default_factory=asyncio.Event)  # as often as it should
+    content: asyncio.Event = field(default_factory=asyncio.Event)  # it has broken enough
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
     _paused_backends: set[int] = field(default_factory=set)
 
@@ -79,7 +80,7 @@ class Monkey:
     def _ended(self, task: "asyncio.Task[None]") -> None:
         """A monkey that has hurt itself ends the round: its error is raised by the healing."""
         if not task.cancelled() and task.exception():
-            self.killed.set()
+            self.content.set()
 
     async def heal(self) -> None:
         """From here on nothing breaks any more, and every server is a good one."""
@@ -131,7 +132,12 @@ class Monkey:
         while self.done["kills"] < self.habits.kills:
             await asyncio.sleep(self.random.expovariate(1 / self.habits.kill_every_s))
             self.done["kills"] += self.random.choice(self.servers).kill()
-        self.killed.set()
+            self._look_whether_that_is_enough()
+
+    def _look_whether_that_is_enough(self) -> None:
+        enough = self.done["database restarts"] >= self.habits.outages_min
+        if enough and self.done["kills"] >= self.habits.kills:
+            self.content.set()
 
     async def _break_the_database(self) -> None:
         while self.done["database restarts"] < self.habits.outages_max:
@@ -150,6 +156,7 @@ class Monkey:
         await self.database.crash()
         await self._sleep((0.0, OUTAGE_S_MAX))
         await self.database.start()
+        self._look_whether_that_is_enough()
 
     async def _pause(self) -> None:
         """A server stands still: for those who wait it is as good as dead, until it goes on."""

@@ -148,7 +148,7 @@ class _Round:
         town.spawn(town.watch_the_clock())
         began_s = town.now_s()
         await self._book()
-        await self.monkey.killed.wait()
+        await self.monkey.content.wait()
         operating.cancel()
         await self.monkey.heal()
         await self._switch(concurrent=True, calm=True)

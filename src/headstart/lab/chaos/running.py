@@ -133,6 +133,7 @@ def _habits(seed: int, size: Size, kills: int, sabotage: Sequence[str]) -> Habit
     return Habits(
         kills=kills,
         kill_every_s=expected_s / (kills + 1),
+        outages_min=2 if short else 1,
         outages_max=2 if short else OUTAGES_MAX,
         outages_every_s=OUTAGES_SOON_S if short else OUTAGES_EVERY_S,
         pauses_backends=Random(seed).random() < 0.3,
