@@ -313,3 +313,15 @@ async def test_an_opening_that_stands_alone_records_who_could_accept(
     await requests.write([Change(made, after, told, made.created_at, commands.SYSTEM)])
     eligible = await pool.fetchval("select eligible from session_events where round = 1")
     assert set(eligible) == {cast.favorite, cast.second, *cast.others}
+
+
+async def test_an_odd_window_stays_as_it_was_written(
+    pool: "Pool", requests: RequestStore, intakes: IntakeStore, dispatcher: Dispatcher, cast: Cast
+) -> None:
+    odd = await booking(intakes, cast.customer, cast.favorite, window=timedelta(minutes=0.1))
+    made = await dispatcher.request_session(odd, requests)
+    before = (await columns(pool, made.id))["priority_window_minutes"]
+    decline = commands.DeclineOffer(made.id, cast.favorite, mechanic_actor(cast.favorite))
+    await dispatcher.execute(decline)
+    row = await columns(pool, made.id)
+    assert str(row["priority_window_minutes"]) == str(before) == "0.1"

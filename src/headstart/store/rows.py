@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, get_args
 
@@ -249,11 +250,12 @@ def _window(row: Row) -> timedelta | None:
     return None if minutes is None else timedelta(minutes=float(minutes))
 
 
-def _minutes(window: timedelta | None) -> float | None:
+def _minutes(window: timedelta | None) -> Decimal | None:
+    """As a person wrote it: 0.1 stays 0.1, and is not the nearest binary fraction."""
     if window is None:
         return None
     minutes = window.total_seconds() / 60
-    return int(minutes) if minutes.is_integer() else minutes
+    return Decimal(int(minutes)) if minutes.is_integer() else Decimal(repr(minutes))
 
 
 def _array(mechanics: frozenset[MechanicId]) -> str:
