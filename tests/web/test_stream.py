@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from headstart.app.feed import Subscription, TooSlow
+from headstart.app.ports import Unavailable
 from tests.web.conftest import World
 
 
@@ -101,4 +103,20 @@ async def test_the_stream_ends_when_the_server_is_asked_to_stop(world: World) ->
     async with listening(world, world.customer) as stream:
         await until(stream, "ready")
         world.service.feed.end_streams()
+        assert [message async for message in stream] == []
+
+
+async def test_a_stream_that_must_begin_anew_without_a_database_just_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def overflowed(_: Subscription) -> None:
+        async def away() -> None:
+            raise Unavailable("nobody is there")
+
+        monkeypatch.setattr(world.service.feed, "place", away)
+        raise TooSlow
+
+    monkeypatch.setattr(Subscription, "next", overflowed)
+    async with listening(world, world.customer) as stream:
+        await until(stream, "ready")
         assert [message async for message in stream] == []

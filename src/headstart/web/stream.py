@@ -62,18 +62,19 @@ async def _messages(
     await service.feed.started.wait()
     with service.feed.subscribe(who) as subscription:
         try:
-            sent = await service.feed.place()
-            yield f"retry: {RECONNECT_MS}\n\n"
-            yield _message("snapshot", await _snapshot(service, who))
-            if resume_after is not None:
-                async for frame in service.feed.replay(who, resume_after):
-                    sent = max(sent, frame.cursor)
-                    yield _frame_message(service.seals, frame)
-            yield _message("ready", {}, _sealed(service.seals, max(sent, resume_after or sent)))
-            async for message in _live(service.seals, subscription, sent):
-                yield message
-        except (TooSlow, ReplayTooLong):
-            yield _message("resync", {}, _sealed(service.seals, await service.feed.place()))
+            try:
+                sent = await service.feed.place()
+                yield f"retry: {RECONNECT_MS}\n\n"
+                yield _message("snapshot", await _snapshot(service, who))
+                if resume_after is not None:
+                    async for frame in service.feed.replay(who, resume_after):
+                        sent = max(sent, frame.cursor)
+                        yield _frame_message(service.seals, frame)
+                yield _message("ready", {}, _sealed(service.seals, max(sent, resume_after or sent)))
+                async for message in _live(service.seals, subscription, sent):
+                    yield message
+            except (TooSlow, ReplayTooLong):
+                yield _message("resync", {}, _sealed(service.seals, await service.feed.place()))
         except Unavailable:
             return  # the client reconnects, and resumes where it was
 
