@@ -37,7 +37,7 @@ BACKDATED = timedelta(hours=2)  # most tokens: so old that a clock an hour slow 
 FRESH_TOKENS = 0.1
 FAVORITES_EACH = 3
 LISTENING_CUSTOMERS = 0.1
-RETRY_DELAYS_S = (0.05, 0.1, *[0.25] * 2_000)
+RETRY_DELAYS_S = (0.05, 0.1, *[0.5] * 1_000)
 PAGE_WAIT_S = 0.5
 CONNECTIONS = 6  # of one server, and three for its loops: all of them anew after each outage
 PRESENCE_LEASE_S = 6
