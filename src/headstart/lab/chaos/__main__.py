@@ -37,7 +37,7 @@ def main(
     for violation in evidence.violations:
         tell(violation)
     for name, value in evidence.figures.items():
-        tell(f"{name:32} {value:>12,}" if not isinstance(value, str) else f"{name:32} {value}")
+        tell(f"{name:44} {value:>12,}" if not isinstance(value, str) else f"{name:44} {value}")
     if report:
         evidence.keep(report)
     raise typer.Exit(1 if evidence.violations else 0)

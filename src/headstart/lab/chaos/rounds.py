@@ -39,6 +39,8 @@ IN_FLIGHT_MAX = 48  # bookings that are not paid yet
 LATE_TIMES = {"slack_s": 1, "soon_s": 4, "told_s": 4}  # a machine that is late makes all late
 QUIET_S = 2.0
 WATCH_S = 0.1
+CALM_S = 0.5  # in which all servers answer a question each
+CALM_LOOKS = 5
 LIVENESS_S_MAX = 120.0
 HARMLESS = re.compile(  # what others log: the driver of an outage, the server of a slow good-bye
     "Failed to restore the pool connection floor|timeout graceful shutdown exceeded"
@@ -64,6 +66,7 @@ class Report:
     history: History
     counts: Counter[str] = field(default_factory=Counter)
     faulty_s: float = 0.0
+    calm_s: float = 0.0
     liveness_s: float = 0.0
     late_s: float = 0.0
 
@@ -155,9 +158,10 @@ class _Round:
         operating.cancel()
         await self.monkey.heal()
         await self._switch(calm=True)
-        town.history.healed_s = town.now_s()
-        report.faulty_s = town.history.healed_s - began_s
+        report.faulty_s = town.now_s() - began_s
         await self.operator.tidy_up()
+        report.calm_s = await self._calm_down()
+        town.history.healed_s = town.now_s()
         report.liveness_s = await self._come_to_rest()
         await self._end()
         await self._testify(report)
@@ -197,12 +201,27 @@ class _Round:
         answer = await self.town.till.ask("POST", "/_sandbox/switches", "", body, patience_s=5.0)
         assert answer.status == 200, answer
 
+    async def _calm_down(self) -> float:
+        """Until what the faults have dammed up has flowed off: every payment is known, and every
+        server answers at once. From then on lateness has no excuse. Answers with how long."""
+        began_s, calm = self.town.now_s(), 0
+        while calm < CALM_LOOKS and self.town.now_s() < began_s + LIVENESS_S_MAX:
+            looked_s = self.town.now_s()
+            await asyncio.gather(*(server.until_ready() for server in self.servers))
+            prompt = self.town.now_s() - looked_s < CALM_S
+            calm = calm + 1 if prompt and self._all_is_acknowledged() else 0
+            await asyncio.sleep(WATCH_S)
+        return self.town.now_s() - began_s
+
+    def _all_is_acknowledged(self) -> bool:
+        paid = {payment["checkout"] for payment in self.town.history.payments}
+        return paid <= self.front.acknowledged.keys()
+
     async def _come_to_rest(self) -> float:
         """Until everybody has what they paid for, or far too long; answers with how long."""
-        history, began_s = self.town.history, self.town.now_s()
+        began_s = self.town.now_s()
         while self.town.now_s() < began_s + LIVENESS_S_MAX:
-            paid = {payment["checkout"] for payment in history.payments}
-            if paid <= self.front.acknowledged.keys() and not await self.witness.unfinished():
+            if self._all_is_acknowledged() and not await self.witness.unfinished():
                 break
             await asyncio.sleep(WATCH_S)
         took_s = self.town.now_s() - began_s

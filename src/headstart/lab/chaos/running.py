@@ -25,7 +25,7 @@ TEMPLATE = "headstart"
 ROUND_REQUESTS_MAX = 2_000
 LARGE = Size(
     requests=ROUND_REQUESTS_MAX,
-    per_s=45.0,
+    per_s=35.0,
     mechanics=16,
     window_s=3.0,
     offline_window_s=1.2,
@@ -58,6 +58,7 @@ class Run:
     rounds: int = 0
     counts: Counter[str] | None = None
     operations: int = 0
+    slowest_calm_s: float = 0.0
     slowest_liveness_s: float = 0.0
     faulty_s: float = 0.0
     judged_s: float = 0.0
@@ -70,7 +71,8 @@ class Run:
         self.rounds += 1
         self.counts = (self.counts or Counter()) + report.counts
         self.operations += len(history.operations)
-        self.slowest_liveness_s = max(self.slowest_liveness_s, report.liveness_s)
+        self.slowest_calm_s = max(self.slowest_calm_s, report.calm_s)
+        self.slowest_liveness_s = max(self.slowest_liveness_s, report.calm_s + report.liveness_s)
         self.late_s = max(self.late_s, report.late_s)
         self.faulty_s += report.faulty_s
         self.judged_s += judged_s
@@ -173,7 +175,8 @@ def _line(
         f"round {number + 1} of {rounds}, seed {history.seed}: {len(history.final):,} requests in"
         f" {report.faulty_s:.0f} s with faults, {counts['kills']} kills,"
         f" {counts['database restarts']} database restarts,"
-        f" {counts['lost commit answers']} lost commits; at rest after {report.liveness_s:.1f} s;"
+        f" {counts['lost commit answers']} lost commits; calm after {report.calm_s:.1f} s,"
+        f" at rest after {report.calm_s + report.liveness_s:.1f} s;"
         f" {len(verdicts)} broken promises; judged in {judged_s:.1f} s"
     )
 
@@ -214,6 +217,7 @@ def _figures(total: Run, wall_s: float) -> dict[str, int | float | str]:
         **{name: counts[name] for name in FIGURES},
         "requests per second with faults": round(total.requests / max(total.faulty_s, 0.1), 1),
         "requests per second in all": round(total.requests / wall_s, 1),
+        "slowest to work off what was dammed up, s": round(total.slowest_calm_s, 1),
         "slowest liveness, s": round(total.slowest_liveness_s, 1),
         "latest this machine was, s": round(total.late_s, 2),
         "judged, s": round(total.judged_s, 1),
