@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 FAST_AND_FORGETFUL = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 BROWSER_TESTS_DID_NOT_RUN = "!!! BROWSER TESTS DID NOT RUN"
+PEERS_DID_NOT_RUN = "!!! PEERS DID NOT RUN"
 REAL_STRIPE_TESTS_DID_NOT_RUN = "!!! TESTS AGAINST THE REAL STRIPE DID NOT RUN"
 _numbers = count()
 
@@ -37,6 +38,8 @@ _numbers = count()
 DID_NOT_RUN = {
     BROWSER_TESTS_DID_NOT_RUN: "They need Chromium: install it, or set CHROMIUM to the executable."
     " REQUIRE_BROWSER=1 makes this a failure.",
+    PEERS_DID_NOT_RUN: "The benchmark beside other libraries needs them: ./dev bench peers installs"
+    " them.",
     REAL_STRIPE_TESTS_DID_NOT_RUN: "They need STRIPE_TEST_KEY, a secret key of Stripe's test mode."
     " The same scenarios did run, against the sandbox.",
 }

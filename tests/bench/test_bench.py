@@ -48,9 +48,10 @@ async def test_a_small_run_checks_its_own_work(postgres: str, name: str) -> None
 
 
 async def test_in_the_contest_every_timer_is_fired_exactly_once(postgres: str) -> None:
-    tally, failures = await contest_of(postgres, [OURS, BARE], SMALL)
+    entered = [OURS, BARE] if environment.is_ready() else [OURS]
+    tally, failures = await contest_of(postgres, entered, SMALL)
     assert failures == []
-    for one in (OURS, BARE):
+    for one in entered:
         assert tally.figure(AT_WORK, one.label, "missing").middle == 0
         assert tally.figure(AT_WORK, one.label, "twice").middle == 0
 

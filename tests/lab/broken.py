@@ -50,6 +50,23 @@ def no_version_check() -> Iterator[None]:
 
 
 @contextmanager
+def old_news_and_no_version_check() -> Iterator[None]:
+    """Everybody is judged by the first sight of a request, and written all the same."""
+    see, first = RequestStore.see, dict[RequestId, SessionRequest]()
+
+    async def once(self: RequestStore, *args: Any, **named: Any) -> Sequence[Seen]:
+        found = [one for one in await see(self, *args, **named) if one.request]
+        return [
+            replace(one, request=first.setdefault(one.request.id, one.request))
+            for one in found
+            if one.request
+        ]
+
+    with no_version_check(), patch.object(RequestStore, "see", once):
+        yield
+
+
+@contextmanager
 def command_keys_ignored() -> Iterator[None]:
     """A repeated command is judged again as if it were new."""
     see = RequestStore.see

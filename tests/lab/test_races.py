@@ -65,6 +65,6 @@ def test_lost_answers_notice_that_keys_are_ignored(database_server: str, tmp_pat
 
 
 def test_a_crowd_notices_that_versions_are_ignored(database_server: str, tmp_path: Path) -> None:
-    environment = broken.in_servers(broken.no_version_check, tmp_path)
+    environment = broken.in_servers(broken.old_news_and_no_version_check, tmp_path)
     evidence = crowd.run(FEW, 1, quiet, database_url=database_server, environment=environment)
     assert "were answered with (500, 'internal')" in "\n".join(evidence.violations)
