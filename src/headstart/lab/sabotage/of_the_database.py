@@ -23,14 +23,18 @@ def no_row_lock() -> Patches:
     async def lock(self: Transaction, key: object) -> None:
         self.begin_writing()
 
+    async def free(*_: object) -> None:
+        return
+
     yield patch.object(Transaction, "lock", lock)
+    yield patch.object(Transaction, "free", free)
 
 
 @breaks("I1")
 def no_version_check() -> Patches:
     """A row is written even if it is not the one that was judged."""
 
-    def still_holds(self: ModelStore, _: Transaction, change: Change, *snapshot: Any) -> bool:
+    def still_holds(self: ModelStore, change: Change, *snapshot: Any) -> bool:
         return self._may_win(change, *snapshot)
 
     yield patch.object(ModelStore, "_still_holds", still_holds)

@@ -51,11 +51,8 @@ def request_id_by_chance() -> Patches:
     """The same purchase is a new request each time it is reported."""
     numbers = count(1)
 
-    async def is_taken(*_: Any) -> bool:
-        return False
-
     yield patch.object(fulfilment, "request_id_of", lambda *_: RequestId(UUID(int=next(numbers))))
-    yield patch.object(ModelStore, "_is_taken", is_taken)
+    yield patch.object(ModelStore, "_is_taken", lambda *_: False)
 
 
 @breaks("I5")

@@ -8,9 +8,10 @@ not refresh, and an event log whose numbers are given out before the commit.
 import asyncio
 from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
 from headstart.app.ports import Cursor, Flag, Intake, LoggedEvent, Plan
 from headstart.core.facts import Facts, MechanicFacts
@@ -112,6 +113,21 @@ class State:
         approved = frozenset(one for one, status in self.mechanics.items() if status == "approved")
         return Snapshot(at_s, approved, approved.difference(self.matched.values()))
 
+    def with_own(self, transaction: "Transaction") -> "State":
+        """As somebody sees it who has written, and not committed yet. Nothing of it may be kept."""
+        keys = {(one.logged.request_id, one.command_key) for one in transaction.events}
+        own = replace(
+            self,
+            requests=self.requests.copy(),
+            matched=self.matched.copy(),
+            due=self.due.copy(),
+            keys=self.keys | keys,
+            checkouts=self.checkouts | transaction.checkouts,
+        )
+        for request in transaction.requests.values():
+            own.keep(request)
+        return own
+
     def holds_another(self, mechanic: MechanicId, request_id: RequestId) -> bool:
         """Whether the mechanic is matched with a request other than this one."""
         return any(m == mechanic and one != request_id for one, m in self.matched.items())
@@ -188,22 +204,29 @@ class Transaction:
             self._database.running[self.xid] = self
         return self.xid
 
-    async def lock(self, key: Hashable) -> None:
-        """Wait until nobody else holds the key."""
-        self.begin_writing()
-        while self._database.holders.get(key) not in (None, self):
+    async def free(self, *keys: Hashable) -> None:
+        """Wait until nobody else holds any of the keys."""
+        while held := [key for key in keys if self._is_held_by_another(key)]:
             waiting = asyncio.get_running_loop().create_future()
-            self._database.waiting.setdefault(key, []).append(waiting)
+            self._database.waiting.setdefault(held[0], []).append(waiting)
             await waiting
+
+    async def lock(self, key: Hashable) -> None:
+        """Wait until nobody else holds the key, and take it."""
+        await self.free(key)
+        self.begin_writing()
         self._take(key)
 
     def lock_if_free(self, key: Hashable) -> bool:
         """Take the key, or skip it."""
-        if self._database.holders.get(key) not in (None, self):
+        if self._is_held_by_another(key):
             return False
         self.begin_writing()
         self._take(key)
         return True
+
+    def _is_held_by_another(self, key: Hashable) -> bool:
+        return self._database.holders.get(key) not in (None, self)
 
     def _take(self, key: Hashable) -> None:
         if self._database.holders.get(key) is not self:
@@ -227,12 +250,36 @@ class Transaction:
         """Release what is held; without a commit nothing has happened."""
         if self.xid is not None:
             self._database.running.pop(self.xid, None)
-        for key in self._held:
+        self._release(0)
+
+    def mark(self) -> "Mark":
+        """Where a savepoint is."""
+        written = (self.requests, self.checkouts, self.intakes, self.receipts)
+        copies = tuple(one.copy() for one in written)
+        return Mark(copies, len(self.events), len(self._held))
+
+    def back_to(self, mark: "Mark") -> None:
+        """Nothing since then has happened. The number stays: it was given out."""
+        self.requests, self.checkouts, self.intakes, self.receipts = mark.written
+        del self.events[mark.events :]
+        self._release(mark.held)
+
+    def _release(self, first: int) -> None:
+        for key in self._held[first:]:
             del self._database.holders[key]
             for waiting in self._database.waiting.pop(key, []):
                 if not waiting.done():
                     waiting.set_result(None)
-        self._held.clear()
+        del self._held[first:]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a transaction had written and held at a savepoint."""
+
+    written: tuple[Any, ...]
+    events: int
+    held: int
 
 
 class ModelDatabase:

@@ -81,3 +81,21 @@ class Work(_Line, Generic[Inside]):
             self._transaction.end()
         if kind is None:
             await self._travel(self._faults.after)
+
+
+class Savepoint(Generic[Inside]):
+    """A transaction within one: an error undoes what was done since, and no more."""
+
+    __slots__ = ("_inside", "_mark", "_transaction")
+
+    def __init__(self, transaction: Transaction, inside: Inside) -> None:
+        self._transaction = transaction
+        self._inside = inside
+
+    async def __aenter__(self) -> Inside:
+        self._mark = self._transaction.mark()
+        return self._inside
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._transaction.back_to(self._mark)

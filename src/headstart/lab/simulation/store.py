@@ -29,11 +29,12 @@ from headstart.lab.simulation.database import (
     Faults,
     ModelDatabase,
     Snapshot,
+    State,
     StoredEvent,
     Transaction,
     seconds,
 )
-from headstart.lab.simulation.line import Statement, Work
+from headstart.lab.simulation.line import Savepoint, Statement, Work
 
 CARD = dict.fromkeys(OFFER_FIELDS, "")  # what is on a card is not what races are about
 
@@ -64,7 +65,7 @@ class ModelStore:
     def transaction(self) -> AbstractAsyncContextManager[Self]:
         """Commit at the end; roll back on any error, and on a crash."""
         if self._transaction is not None:
-            return nullcontext(self)
+            return Savepoint(self._transaction, self)
         transaction = Transaction(self._database)
         inside = type(self)(self._database, self._faults, transaction)
         return Work(self._database, self._faults, transaction, inside)
@@ -72,6 +73,12 @@ class ModelStore:
     def _statement(self) -> Statement:
         """One statement, in the transaction or as one of its own."""
         return Statement(self._database, self._faults, self._transaction)
+
+    @property
+    def _state(self) -> State:
+        """What is committed, and what this transaction has written itself."""
+        own, state = self._transaction, self._database.state
+        return state.with_own(own) if own is not None and own.requests else state
 
     # --- requests ------------------------------------------------------------------------
 
@@ -83,9 +90,9 @@ class ModelStore:
         command_key: str | None = None,
     ) -> Sequence[Seen]:
         """One snapshot."""
-        async with self._statement() as transaction:
-            now, state = self._database.now(), self._database.state
-            found = [self._request(transaction, request_id) for request_id in ids]
+        async with self._statement():
+            now, state = self._database.now(), self._state
+            found = [state.requests.get(request_id) for request_id in ids]
             return [
                 Seen(
                     request,
@@ -100,7 +107,7 @@ class ModelStore:
     async def see_facts(self, customer: CustomerId, concerned: Sequence[MechanicId]) -> Seen:
         """For a request that does not exist yet."""
         async with self._statement():
-            facts = self._database.state.facts(customer, concerned, self._now_s())
+            facts = self._state.facts(customer, concerned, self._now_s())
             return Seen(None, facts, self._database.now())
 
     async def clock(self) -> datetime:
@@ -114,9 +121,11 @@ class ModelStore:
         try:
             async with self._statement() as transaction:
                 snapshot = self._snapshot()
-                for change in changes:
+                for change in [one for one in changes if self._still_holds(one, snapshot)]:
+                    transaction.begin_writing()
                     await transaction.lock(change.request.id)
-                    if self._still_holds(transaction, change, snapshot):
+                    if self._still_holds(change, snapshot):
+                        await transaction.lock(("written", change.request.id))
                         await self._meet_rivals(transaction, change)
                         self._apply(transaction, change, snapshot)
                         written.add(change.request.id)
@@ -126,20 +135,21 @@ class ModelStore:
         return frozenset(written)
 
     async def create(self, change: Change) -> bool:
-        """Insert, or do nothing when the request exists; waits for a rival's commit."""
+        """Insert, or do nothing when the request exists; waits for who writes one like it."""
         requested = change.events[0]
         assert isinstance(requested, happened.SessionRequested), "a request begins so"
-        checkout = requested.payment.checkout_session
+        request_id = change.request.id
+        purchase = requested.payment.checkout_session or f"free {requested.intake}"
         async with self._statement() as transaction:
             snapshot = self._snapshot()
-            await transaction.lock(change.request.id)
-            if self._request(transaction, change.request.id) is not None:
+            rows = {request_id, self._state.checkouts.get(purchase, request_id)}
+            await transaction.free(("purchase", purchase), *(("written", one) for one in rows))
+            if request_id in self._state.requests or self._is_taken(purchase):
                 return False
-            if checkout is not None and await self._is_taken(transaction, checkout):
-                return False
+            for key in (request_id, ("written", request_id), ("purchase", purchase)):
+                await transaction.lock(key)
             self._apply(transaction, change, snapshot)
-            if checkout is not None:
-                transaction.checkouts[checkout] = change.request.id
+            transaction.checkouts[purchase] = request_id
         return True
 
     async def claim_due(self, limit: int) -> Sequence[RequestId]:
@@ -152,7 +162,7 @@ class ModelStore:
     async def claim_unfit(self, limit: int) -> Sequence[RequestId]:
         """Lock the reservations that their mechanic can no longer take."""
         async with self._statement() as transaction:
-            state = self._database.state
+            state = self._state
             waiting = (state.requests[request_id] for request_id in state.due)
             unfit = sorted(request.id for request in waiting if self._is_unfit(request))
             return self._claimed(transaction, unfit, limit)
@@ -167,16 +177,13 @@ class ModelStore:
         return self._database.now_s()
 
     def _snapshot(self) -> Snapshot:
-        return self._database.state.snapshot(self._now_s())
+        return self._state.snapshot(self._now_s())
 
     def _deadlines(self) -> Iterable[tuple[datetime, RequestId]]:
-        return ((due_at, request_id) for request_id, due_at in self._database.state.due.items())
+        return ((due_at, request_id) for request_id, due_at in self._state.due.items())
 
-    def _request(self, transaction: Transaction, request_id: RequestId) -> Request | None:
-        return transaction.requests.get(request_id) or self._database.state.requests.get(request_id)
-
-    def _still_holds(self, transaction: Transaction, change: Change, snapshot: Snapshot) -> bool:
-        current = self._request(transaction, change.request.id)
+    def _still_holds(self, change: Change, snapshot: Snapshot) -> bool:
+        current = self._state.requests.get(change.request.id)
         if current is None or change.before is None or current.version != change.before.version:
             return False
         return self._may_win(change, snapshot)
@@ -189,19 +196,20 @@ class ModelStore:
 
     async def _meet_rivals(self, transaction: Transaction, change: Change) -> None:
         """Unique keys: one active match per mechanic, one effect per command key."""
-        state, request_id = change.request.state, change.request.id
-        if isinstance(state, Matched):
-            await transaction.lock(("match", state.mechanic))
-            if self._database.state.holds_another(state.mechanic, request_id):
-                raise _Rival
-        if change.command_key is not None:
-            await transaction.lock(("key", request_id, change.command_key))
-            if (request_id, change.command_key) in self._database.state.keys:
+        request_id, key = change.request.id, change.command_key
+        for match in (change.request.state, change.before and change.before.state):
+            if isinstance(match, Matched):  # who leaves one is waited for, too
+                await transaction.lock(("match", match.mechanic))
+        state = change.request.state
+        if isinstance(state, Matched) and self._state.holds_another(state.mechanic, request_id):
+            raise _Rival
+        if key is not None:
+            await transaction.lock(("key", request_id, key))
+            if (request_id, key) in self._state.keys:
                 raise _Rival
 
-    async def _is_taken(self, transaction: Transaction, checkout: str) -> bool:
-        await transaction.lock(("checkout", checkout))
-        return checkout in self._database.state.checkouts
+    def _is_taken(self, purchase: str) -> bool:
+        return purchase in self._state.checkouts
 
     def _apply(self, transaction: Transaction, change: Change, snapshot: Snapshot) -> None:
         xid = transaction.begin_writing()
@@ -230,7 +238,7 @@ class ModelStore:
         state = request.state
         if not isinstance(state, Reserved):
             return False
-        facts = self._database.state.facts(request.customer, [state.mechanic], self._now_s())
+        facts = self._state.facts(request.customer, [state.mechanic], self._now_s())
         known = facts.mechanics.get(state.mechanic)
         if known is None or not known.approved or known.busy:
             return True
@@ -270,8 +278,7 @@ class ModelStore:
     async def intake(self, intake_id: IntakeId) -> Intake | None:
         """One intake."""
         async with self._statement() as transaction:
-            kept = self._database.state.intakes.get(intake_id)
-            return transaction.intakes.get(intake_id) or kept
+            return self._intake(transaction, intake_id)
 
     async def at_checkout(self, intake_id: IntakeId, checkout_session_id: str, url: str) -> None:
         """Not modelled."""
@@ -279,25 +286,40 @@ class ModelStore:
     async def conclude(self, intake_id: IntakeId, status: str) -> None:
         """Paid is never undone."""
         async with self._statement() as transaction:
+            intake = self._intake(transaction, intake_id)
+            if intake is None or intake.status == "paid":
+                return
+            transaction.begin_writing()
             await transaction.lock(("intake", intake_id))
-            intake = self._database.state.intakes[intake_id]
-            if intake.status != "paid":
+            intake = self._intake(transaction, intake_id)
+            if intake is not None and intake.status != "paid":
                 transaction.intakes[intake_id] = replace(intake, status=status)
+
+    def _intake(self, transaction: Transaction, intake_id: IntakeId) -> Intake | None:
+        kept = self._database.state.intakes.get(intake_id)
+        return transaction.intakes.get(intake_id, kept)
 
     async def first_receipt(self, event: PaymentEvent) -> bool:
         """Waits for a concurrent first receipt to end. What was quarantined may come again."""
         async with self._statement() as transaction:
             await transaction.lock(("receipt", event.id))
-            before = self._database.state.receipts.get(event.id, "quarantined")
-            if not before.startswith("quarantined"):
+            before = self._receipt(transaction, event.id)
+            if before is not None and not before.startswith("quarantined"):
                 return False
             transaction.receipts[event.id] = "received"
         return True
 
     async def conclude_receipt(self, event_id: str, outcome: str) -> None:
-        """What became of it."""
+        """What became of it; nothing, if it never came."""
         async with self._statement() as transaction:
-            transaction.receipts[event_id] = outcome
+            if self._receipt(transaction, event_id) is not None:
+                transaction.begin_writing()
+                await transaction.lock(("receipt", event_id))
+                transaction.receipts[event_id] = outcome
+
+    def _receipt(self, transaction: Transaction, event_id: str) -> str | None:
+        kept = self._database.state.receipts.get(event_id)
+        return transaction.receipts.get(event_id, kept)
 
     # --- the log -------------------------------------------------------------------------
 
