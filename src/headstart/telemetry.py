@@ -32,6 +32,10 @@ FEED_STALL_S = Gauge(
 STREAMS = Gauge("headstart_streams", "Open streams.")
 STREAMS_CUT = Counter("headstart_streams_cut", "Streams cut because their reader was too slow.")
 WEBHOOKS = Counter("headstart_webhooks", "Payment events received.", ["outcome"])
+OPERATIONS = Counter(
+    "headstart_operations", "Attempts at the payment service.", ["kind", "outcome"]
+)
+RECONCILED = Counter("headstart_reconciled", "What the reconciler found to be looked at.")
 
 
 class _StandardError:

@@ -10,18 +10,21 @@ from secrets import token_bytes
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from headstart.app.cashier import Cashier
 from headstart.app.deadlines import Deadlines
 from headstart.app.dispatcher import Dispatcher
 from headstart.app.feed import Feed
 from headstart.app.flags import FAVORITES_PRIORITY
 from headstart.app.fulfilment import Fulfilment
 from headstart.app.intake import Addresses, IntakeDesk
+from headstart.app.reconciler import Reconciler
 from headstart.app.terms import Terms
 from headstart.app.wakeups import Wakeups
 from headstart.core.policy import PolicyError, require_room_to_broadcast
 from headstart.identity.seals import Seals
 from headstart.identity.tokens import Tokens
 from headstart.payments.gateway import (
+    SDK_API_VERSION,
     StripeConfiguration,
     StripeGateway,
     check_configuration,
@@ -32,10 +35,11 @@ from headstart.store.intakes import IntakeStore
 from headstart.store.listener import Listener
 from headstart.store.log import EventLogStore
 from headstart.store.migrate import check_statements, migrate, wait_for_server
+from headstart.store.operations import OperationStore
 from headstart.store.people import PeopleStore
 from headstart.store.postgres import connected
 from headstart.store.requests import RequestStore
-from headstart.web.service import Service
+from headstart.web.service import MoneyLoops, Service
 
 if TYPE_CHECKING:
     from headstart.store.postgres import Pool
@@ -157,7 +161,10 @@ def _assemble(
     dispatcher = Dispatcher(requests, wakeups.announce)
     terms = Terms(settings.policy(priority_enabled=False), settings.priority_window)
     livemode = bool(payment and payment.livemode)
-    fulfilment = Fulfilment(intakes, dispatcher, gateway, terms, livemode=livemode)
+    fulfilment = Fulfilment(
+        intakes, dispatcher, gateway, terms, livemode=livemode, api_version=SDK_API_VERSION
+    )
+    operations = OperationStore(pool)
     return Service(
         settings=settings,
         requests=requests,
@@ -167,22 +174,50 @@ def _assemble(
         wakeups=wakeups,
         dispatcher=dispatcher,
         fulfilment=fulfilment,
-        desk=IntakeDesk(
-            intakes,
-            fulfilment,
-            gateway,
-            terms,
-            addresses=Addresses(settings.address),
-            checkout_lifetime=timedelta(minutes=settings.checkout_minutes),
-            new_id=uuid4,
-        ),
+        desk=_desk(settings, intakes, fulfilment, gateway, terms),
         deadlines=Deadlines(
             Dispatcher(RequestStore(own), wakeups.announce), RequestStore(own), wakeups
         ),
         feed=Feed(EventLogStore(own), wakeups),
+        troubles=operations,
+        money=_money_loops(operations, gateway, dispatcher, fulfilment, wakeups),
         tokens=tokens(settings),
         seals=Seals(_token_secret(settings), token_bytes),
         webhook_secrets=payment.webhook_secrets if payment else (),
+    )
+
+
+def _desk(
+    settings: Settings,
+    intakes: IntakeStore,
+    fulfilment: Fulfilment,
+    gateway: StripeGateway | None,
+    terms: Terms,
+) -> IntakeDesk:
+    return IntakeDesk(
+        intakes,
+        fulfilment,
+        gateway,
+        terms,
+        addresses=Addresses(settings.address),
+        checkout_lifetime=timedelta(minutes=settings.checkout_minutes),
+        new_id=uuid4,
+    )
+
+
+def _money_loops(
+    operations: OperationStore,
+    gateway: StripeGateway | None,
+    dispatcher: Dispatcher,
+    fulfilment: Fulfilment,
+    wakeups: Wakeups,
+) -> MoneyLoops | None:
+    """None where nothing can be paid."""
+    if gateway is None:
+        return None
+    return MoneyLoops(
+        Cashier(operations, gateway, fulfilment, dispatcher, wakeups),
+        Reconciler(operations, gateway, fulfilment, wakeups, _real_time),
     )
 
 
@@ -206,11 +241,13 @@ def _real_time() -> datetime:
 
 @asynccontextmanager
 async def loops(assembled: Service, dsn: str, *, feed: bool) -> AsyncIterator[None]:
-    """Run the deadlines, the listener and, for a web process, the feed while this lasts."""
+    """Run the deadlines, the money, the listener and, for a web process, the feed meanwhile."""
     listen_on = assembled.settings.listen_url or dsn
     running_loops = [assembled.deadlines.run(), Listener(listen_on, assembled.wakeups).run()]
     if feed:
         running_loops.append(assembled.feed.run())
+    if assembled.money:
+        running_loops += [assembled.money.cashier.run(), assembled.money.reconciler.run()]
     tasks = [asyncio.create_task(loop) for loop in running_loops]
     try:
         yield

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -134,14 +134,14 @@ def settings(address: str, sandbox: str, **changes: Any) -> Settings:
 
 
 @asynccontextmanager
-async def world_on(database: str, **changes: Any) -> AsyncIterator[World]:
-    """Everything, running."""
+async def world_on(database: str, *, looping: bool = True, **changes: Any) -> AsyncIterator[World]:
+    """Everything, running; without its loops only what a test asks for is done."""
     (ours, address), (theirs, sandbox) = listening(), listening()
     configured = settings(address, sandbox, **changes)
     till = SandboxSettings(public_url=sandbox, webhook_url=f"{address}/webhooks/stripe")
     async with (
         service(configured, database) as assembled,
-        loops(assembled, database, feed=True),
+        loops(assembled, database, feed=True) if looping else nullcontext(),
         served(create_sandbox(till), theirs),
         served(create_app(assembled), ours),
         httpx.AsyncClient(base_url=address, trust_env=False) as client,

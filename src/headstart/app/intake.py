@@ -43,6 +43,14 @@ class CheckoutExpired(Exception):
     """The idempotency key leads to a payment page that nobody used in time."""
 
 
+class AlreadyBooked(Exception):
+    """One request at a time: the customer's other one has not ended. Nothing was paid."""
+
+    def __init__(self, request_id: RequestId) -> None:
+        super().__init__(str(request_id))
+        self.request_id = request_id
+
+
 class KeyReused(Exception):
     """The idempotency key came before, with another booking."""
 
@@ -125,14 +133,16 @@ class IntakeDesk:
     ) -> Submitted:
         """Commit the intake, then open the payment page, or dispatch at once when it is free.
 
-        Raises BadIntake, KeyReused, CheckoutExpired and PaymentsUnavailable; after the last, the
-        same key goes on where this call stopped.
+        Raises BadIntake, AlreadyBooked, KeyReused, CheckoutExpired and PaymentsUnavailable; after
+        the last, the same key goes on where this call stopped.
         """
         plan = await self._checked_plan(booking)
         fresh = _intake(IntakeId(self._new_id()), customer, booking, plan)
         intake = await self._intakes.keep(fresh, idempotency_key, self._checkout_lifetime)
         if intake.fingerprint != fresh.fingerprint:
             raise KeyReused
+        if intake.status != "paid":
+            await self._refuse_a_second(intake)
         if intake.amount == 0:
             await self._fulfilment.fulfil_free(intake)
             return Submitted(intake.id, request_id=request_id_of(intake.id, None))
@@ -166,6 +176,13 @@ class IntakeDesk:
         if plan is None or not plan.active:
             raise BadIntake("plan", f"There is no plan called “{code[:40]}”.")
         return plan
+
+    async def _refuse_a_second(self, intake: Intake) -> None:
+        """Before anything is paid. Two pages paid at once are settled when the second pays."""
+        own = request_id_of(intake.id, intake.checkout_session_id)
+        other = await self._intakes.live_request_of(intake.customer, but=own)
+        if other is not None:
+            raise AlreadyBooked(other)
 
     async def _checked_plan(self, booking: Booking) -> Plan:
         _check_texts(booking)
@@ -202,6 +219,7 @@ class IntakeDesk:
                 expires_at=intake.checkout_expires_at,
                 customer_email=intake.contact_email or None,
                 metadata=checkout_metadata(intake),
+                capture=intake.capture,
             )
         )
         if checkout.url is None:
@@ -240,6 +258,7 @@ def _intake(intake_id: IntakeId, customer: CustomerId, booking: Booking, plan: P
         contact_email=booking.contact_email.strip(),
         contact_phone=booking.contact_phone.strip(),
         fingerprint=booking.fingerprint,
+        capture=plan.capture,
     )
 
 

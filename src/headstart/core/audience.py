@@ -75,6 +75,8 @@ def _mechanics_told(event: happened.Event, name: str) -> Sequence[Notice]:
             return (Notice(FEED_TOPIC, name, OneMechanic(mechanic)),)
         case happened.RequestCancelled(asked=mechanic) if mechanic is not None:
             return (Notice(FEED_TOPIC, name, OneMechanic(mechanic)),)
+        case happened.RequestCancelled(stage=None):
+            return ()
         case happened.RequestMatched() | happened.RequestCancelled() | happened.RequestUnfilled():
             return (Notice(FEED_TOPIC, name, EveryMechanic()),)
         case (

@@ -18,19 +18,27 @@ class Actor:
 
 
 SYSTEM = Actor("system")
+CASHIER = Actor("cashier")
 
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """Which payment stands behind the request; both are None for a free plan."""
+    """Which payment stands behind the request; the ids are None for a free plan.
+
+    ``hold``: the money is not taken yet; a match takes it.
+    """
 
     checkout_session: str | None = None
     payment_intent: str | None = None
+    hold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RequestSession:
-    """Create the request and decide, in the same instant, whom to ask."""
+    """Create the request and decide, in the same instant, whom to ask.
+
+    ``void``: nobody is asked at all, for this reason.
+    """
 
     request_id: requests.RequestId
     customer: requests.CustomerId
@@ -40,6 +48,7 @@ class RequestSession:
     routing_type: requests.RoutingType
     chain: tuple[requests.ChainStep, ...]
     policy: Policy
+    void: requests.CancelReason | None = None
     actor: Actor = SYSTEM
 
 
@@ -90,7 +99,8 @@ class AskEveryone(_OnRequest):
 
 
 class CancelRequest(_OnRequest):
-    """Withdraw the request before anybody is matched."""
+    """Withdraw the request: a customer before anybody is matched, an operator at any time, the
+    cashier when the payment cannot be had."""
 
 
 class EnforceDeadline(_OnRequest):

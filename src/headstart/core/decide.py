@@ -15,6 +15,7 @@ from headstart.core.policy import OfflinePolicy
 from headstart.core.refusals import Refusal
 from headstart.core.request import (
     Cancelled,
+    CancelReason,
     ChainStep,
     Completed,
     FallbackReason,
@@ -47,7 +48,7 @@ def decide(  # noqa: C901 - one line for each command
         case commands.AskEveryone():
             return _ask_everyone(request, command, now)
         case commands.CancelRequest():
-            return _cancel(request)
+            return _cancel(request, command.actor)
         case commands.ReleaseMatch(mechanic=mechanic):
             return _release(request, mechanic, now)
         case commands.JoinSession(mechanic=mechanic):
@@ -65,6 +66,8 @@ def decide(  # noqa: C901 - one line for each command
 def _request_session(command: commands.RequestSession, facts: Facts, now: datetime) -> Events:
     chain = _chain_that_applies(command)
     asking = Asking(chain, command.policy, now, untold=frozenset())
+    if command.void:
+        return [_requested(command, (), facts), happened.RequestCancelled(None, None, command.void)]
     if not chain:
         return [_requested(command, chain, facts), asking.open(None, now)]
     # The reason counts only if the very first window does not fit, which no policy allows.
@@ -157,13 +160,16 @@ def _ask_everyone(
             return _too_late(state)
 
 
-def _cancel(request: SessionRequest) -> Events | Refusal:
-    state = request.state
+def _cancel(request: SessionRequest, actor: commands.Actor) -> Events | Refusal:
+    state, reason = request.state, CancelReason(actor.role)
     match state:
         case Reserved():
-            return [happened.RequestCancelled(happened.Stage.RESERVED, state.mechanic)]
+            return [happened.RequestCancelled(happened.Stage.RESERVED, state.mechanic, reason)]
         case Open():
-            return [happened.RequestCancelled(happened.Stage.OPEN, None)]
+            return [happened.RequestCancelled(happened.Stage.OPEN, None, reason)]
+        case Matched() if reason is not CancelReason.CUSTOMER:
+            undone = happened.MatchReleased(state.mechanic, happened.UndoReason.CANCELLED)
+            return [undone, happened.RequestCancelled(None, None, reason)]
         case Cancelled():
             return NOTHING
         case _:
@@ -193,19 +199,11 @@ def _join(request: SessionRequest, mechanic: MechanicId) -> Events | Refusal:
 
 def _complete(request: SessionRequest, mechanic: MechanicId | None) -> Events | Refusal:
     state = request.state
-    match state:
-        case Matched() | Completed() if mechanic not in (None, state.mechanic):
-            return Refusal.NOT_YOURS
-        case Matched():
-            return [happened.SessionCompleted(state.mechanic)]
-        case Completed():
-            return NOTHING
-        case Reserved() | Open():
-            return Refusal.NOT_MATCHED
-        case Unfilled() | Cancelled():
-            return Refusal.GONE
-        case _:
-            assert_never(state)
+    if not isinstance(state, Matched | Completed):
+        return Refusal.NOT_MATCHED if isinstance(state, Reserved | Open) else Refusal.GONE
+    if mechanic not in (None, state.mechanic):
+        return Refusal.NOT_YOURS
+    return [happened.SessionCompleted(state.mechanic)] if isinstance(state, Matched) else NOTHING
 
 
 def _enforce_deadline(request: SessionRequest, facts: Facts, now: datetime) -> Events:
@@ -221,10 +219,8 @@ def _enforce_deadline(request: SessionRequest, facts: Facts, now: datetime) -> E
             return [happened.RequestUnfilled()]
         case Matched():
             return _undo_match(request, state.mechanic, happened.UndoReason.NO_SHOW, now)
-        case Completed() | Unfilled() | Cancelled():
-            return NOTHING
         case _:
-            assert_never(state)
+            return NOTHING
 
 
 def _review(request: SessionRequest, facts: Facts, now: datetime) -> Events:

@@ -4,16 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from headstart.core import request as requests
 from headstart.core.commands import Payment
 from headstart.core.policy import Policy
-from headstart.core.request import (
-    ChainStep,
-    CustomerId,
-    FallbackReason,
-    IntakeId,
-    MechanicId,
-    RoutingType,
-)
 
 
 class Stage(StrEnum):
@@ -28,19 +21,20 @@ class UndoReason(StrEnum):
 
     RELEASED = "released"
     NO_SHOW = "no_show"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRequested:
     """``preferred`` is None unless the priority path applies and that mechanic exists."""
 
-    customer: CustomerId
-    intake: IntakeId
+    customer: requests.CustomerId
+    intake: requests.IntakeId
     plan: str
     payment: Payment
-    routing_type: RoutingType
-    preferred: MechanicId | None
-    chain: tuple[ChainStep, ...]
+    routing_type: requests.RoutingType
+    preferred: requests.MechanicId | None
+    chain: tuple[requests.ChainStep, ...]
     policy: Policy
 
 
@@ -48,7 +42,7 @@ class SessionRequested:
 class RequestReserved:
     """``mechanic`` alone may see and accept the request until ``until``."""
 
-    mechanic: MechanicId
+    mechanic: requests.MechanicId
     step: int
     window: timedelta
     until: datetime
@@ -59,15 +53,15 @@ class RequestReserved:
 class FavoriteSkipped:
     """A favourite of the chain was not asked, and why."""
 
-    mechanic: MechanicId
-    reason: FallbackReason
+    mechanic: requests.MechanicId
+    reason: requests.FallbackReason
 
 
 @dataclass(frozen=True, slots=True)
 class WindowShortened:
     """The favourite went offline, and the policy shortens the window for that."""
 
-    mechanic: MechanicId
+    mechanic: requests.MechanicId
     until: datetime
 
 
@@ -75,8 +69,8 @@ class WindowShortened:
 class ReservationEnded:
     """The favourite's turn is over without a match."""
 
-    mechanic: MechanicId
-    reason: FallbackReason
+    mechanic: requests.MechanicId
+    reason: requests.FallbackReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,46 +81,48 @@ class RequestOpened:
     """
 
     until: datetime
-    fallback: FallbackReason | None
-    untold: frozenset[MechanicId]
+    fallback: requests.FallbackReason | None
+    untold: frozenset[requests.MechanicId]
 
 
 @dataclass(frozen=True, slots=True)
 class OfferDeclined:
     """One of everybody said no."""
 
-    mechanic: MechanicId
+    mechanic: requests.MechanicId
 
 
 @dataclass(frozen=True, slots=True)
 class RequestMatched:
-    mechanic: MechanicId
+    mechanic: requests.MechanicId
     stage: Stage
     join_by: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class MechanicJoined:
-    mechanic: MechanicId
+    mechanic: requests.MechanicId
 
 
 @dataclass(frozen=True, slots=True)
 class MatchReleased:
-    mechanic: MechanicId
+    mechanic: requests.MechanicId
     reason: UndoReason
 
 
 @dataclass(frozen=True, slots=True)
 class SessionCompleted:
-    mechanic: MechanicId
+    mechanic: requests.MechanicId
 
 
 @dataclass(frozen=True, slots=True)
 class RequestCancelled:
-    """``asked`` is the mechanic whose reservation this ends, if there was one."""
+    """``asked`` is the mechanic whose reservation this ends, if there was one; ``stage`` is None
+    for a request that was matched, or never offered to anybody."""
 
-    stage: Stage
-    asked: MechanicId | None
+    stage: Stage | None
+    asked: requests.MechanicId | None
+    reason: requests.CancelReason = requests.CancelReason.CUSTOMER
 
 
 @dataclass(frozen=True, slots=True)

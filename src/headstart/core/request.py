@@ -35,6 +35,16 @@ class FallbackReason(StrEnum):
     ERROR = "error"
 
 
+class CancelReason(StrEnum):
+    """By whom a request was withdrawn, or why. The cashier does it when the money cannot be had, or
+    was taken back."""
+
+    CUSTOMER = "customer"
+    OPERATOR = "operator"
+    CASHIER = "cashier"
+    SECOND_PURCHASE = "second_purchase"
+
+
 @dataclass(frozen=True, slots=True)
 class ChainStep:
     """One favourite, and how long the request is theirs alone."""

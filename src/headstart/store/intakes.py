@@ -6,8 +6,9 @@ from typing import Any
 
 import asyncpg
 
-from headstart.app.ports import Flag, Intake, PaymentEvent, Plan
-from headstart.core.request import IntakeId, MechanicId, RoutingType
+from headstart.app.ports import CaptureMode, Flag, Intake, PaymentEvent, Plan
+from headstart.core.request import CustomerId, IntakeId, MechanicId, RequestId, RoutingType
+from headstart.store.operations import OperationStore
 from headstart.store.postgres import Postgres
 from headstart.store.requests import RequestStore
 
@@ -19,6 +20,11 @@ class IntakeStore(Postgres):
     def requests(self) -> RequestStore:
         """In the same transaction as this."""
         return RequestStore(self._executor)
+
+    @property
+    def operations(self) -> OperationStore:
+        """In the same transaction as this."""
+        return OperationStore(self._executor)
 
     async def plan(self, code: str) -> Plan | None:
         """On sale or not."""
@@ -78,6 +84,7 @@ class IntakeStore(Postgres):
             contact_email=intake.contact_email,
             contact_phone=intake.contact_phone,
             fingerprint=intake.fingerprint,
+            capture=intake.capture,
             idempotency_key=idempotency_key,
             checkout_lifetime=checkout_lifetime,
         )
@@ -103,8 +110,21 @@ class IntakeStore(Postgres):
         )
 
     async def conclude(self, intake_id: IntakeId, status: str) -> None:
-        """Paid or expired."""
+        """Paid, expired or failed."""
         await self.rows("conclude_intake", id=intake_id, status=status)
+
+    async def lock_customer(self, customer: CustomerId) -> None:
+        """Until the end of this transaction."""
+        await self.rows("lock_customer", id=customer)
+
+    async def live_request_of(self, customer: CustomerId, *, but: RequestId) -> RequestId | None:
+        """The newest."""
+        found: RequestId | None = await self.value("live_request_of", customer_id=customer, but=but)
+        return found
+
+    async def expire_other_pages(self, customer: CustomerId, *, but: IntakeId) -> None:
+        """Each once."""
+        await self.rows("expire_other_pages", customer_id=customer, but=but)
 
     async def first_receipt(self, event: PaymentEvent) -> bool:
         """True for the one that inserted the row."""
@@ -115,6 +135,7 @@ class IntakeStore(Postgres):
             object_id=event.object_id or "",
             livemode=event.livemode,
             api_version=event.api_version,
+            payment_intent_id=event.payment_intent_id,
         )
         return inserted is not None
 
@@ -134,6 +155,7 @@ def _plan(row: asyncpg.Record) -> Plan:
         currency=row["currency"],
         priority_window=None if minutes is None else timedelta(minutes=float(minutes)),
         active=row["active"],
+        capture=CaptureMode(row["capture"]),
     )
 
 
@@ -153,6 +175,7 @@ def _intake(row: asyncpg.Record) -> Intake:
         contact_email=row["contact_email"],
         contact_phone=row["contact_phone"],
         fingerprint=row["fingerprint"],
+        capture=CaptureMode(row["capture"]),
         status=row["status"],
         checkout_session_id=row["checkout_session_id"],
         checkout_url=row["checkout_url"],

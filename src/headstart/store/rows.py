@@ -142,6 +142,7 @@ def new_request_row(change: Change) -> dict[str, Any]:
         "plan_code": requested.plan,
         "checkout_session_id": requested.payment.checkout_session,
         "payment_intent_id": requested.payment.payment_intent,
+        "hold": requested.payment.hold,
         "routing_type": request.routing_type,
         "preferred_mechanic_id": request.preferred,
         "chain": [step.mechanic for step in request.chain],

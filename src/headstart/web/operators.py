@@ -1,4 +1,4 @@
-"""What operators do over the API: people and flags."""
+"""What operators do over the API: people, flags, and money that needs a person."""
 
 from http import HTTPStatus
 from typing import Literal
@@ -16,6 +16,7 @@ from headstart.web.problems import Problem
 
 FLAG_CHANGES_MAX = 100
 NAME_CHARACTERS_MAX = 200
+TROUBLES_MAX = 100
 
 router = APIRouter(prefix="/api/v1", tags=["operators"])
 
@@ -92,6 +93,24 @@ async def put_flag(name: str, body: NewFlag, who: SignedIn, service: Headstart) 
         actor=str(who.actor),
     )
     return await read_flag(name, who, service)
+
+
+@router.get("/money-troubles")
+async def list_troubles(who: SignedIn, service: Headstart) -> Payload:
+    """What a person must see to: refused operations, disputes, holds about to end."""
+    require_role(who, Role.OPERATOR)
+    found = await service.troubles.troubles(TROUBLES_MAX)
+    return {"troubles": [one | {"since": one["since"].isoformat()} for one in found]}
+
+
+@router.post("/operations/{operation_id}/attempt")
+async def try_again(operation_id: int, who: SignedIn, service: Headstart) -> Payload:
+    """Have a refused operation tried once more."""
+    require_role(who, Role.OPERATOR)
+    if not await service.troubles.try_again(operation_id):
+        raise Problem(HTTPStatus.NOT_FOUND, "not_refused", "There is no such refused operation.")
+    service.wakeups.announce()
+    return {"operation_id": operation_id, "state": "due"}
 
 
 def _require_known_flag(name: str) -> None:

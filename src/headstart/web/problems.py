@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from headstart.app.dispatcher import Contended
-from headstart.app.intake import BadIntake, CheckoutExpired, KeyReused
+from headstart.app.intake import AlreadyBooked, BadIntake, CheckoutExpired, KeyReused
 from headstart.app.ports import (
     DoesNotExist,
     NotStorable,
@@ -103,6 +103,11 @@ _ANSWERS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "idempotency_key_reused",
         "This Idempotency-Key came before with another booking.",
+    ),
+    AlreadyBooked: (
+        HTTPStatus.CONFLICT,
+        "already_booked",
+        "One request at a time: your other one has not ended. Nothing was paid.",
     ),
     CheckoutExpired: (
         HTTPStatus.GONE,

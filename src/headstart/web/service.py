@@ -2,16 +2,26 @@
 
 from dataclasses import dataclass
 
+from headstart.app.cashier import Cashier
 from headstart.app.deadlines import Deadlines
 from headstart.app.dispatcher import Dispatcher
 from headstart.app.feed import Feed
 from headstart.app.fulfilment import Fulfilment
 from headstart.app.intake import IntakeDesk
-from headstart.app.ports import People, Requests, Switchboard, Views
+from headstart.app.ports import MoneyTroubles, People, Requests, Switchboard, Views
+from headstart.app.reconciler import Reconciler
 from headstart.app.wakeups import Wakeups
 from headstart.identity.seals import Seals
 from headstart.identity.tokens import Tokens
 from headstart.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyLoops:
+    """What carries out what is owed, and what finds what was forgotten."""
+
+    cashier: Cashier
+    reconciler: Reconciler
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,8 @@ class Service:
     desk: IntakeDesk
     deadlines: Deadlines
     feed: Feed
+    troubles: MoneyTroubles
+    money: MoneyLoops | None
     tokens: Tokens
     seals: Seals
     webhook_secrets: tuple[str, ...]

@@ -59,9 +59,28 @@ def _names_somebody(event: Event) -> bool:
 
 
 def _beginning(view: Payload) -> str:
+    booked = f"You booked {view['plan_name']}"
     if not view["amount"]:
-        return f"You booked {view['plan_name']}."
-    return f"You booked {view['plan_name']} and paid {money(view['amount'], view['currency'])}."
+        return f"{booked}."
+    amount = money(view["amount"], view["currency"])
+    if view["held_first"]:
+        return f"{booked}, and {amount} is held on your card."
+    return f"{booked} and paid {amount}."
+
+
+def where_the_money_is(view: Payload) -> str:
+    """One sentence; nothing when there is no money, or the story says it already."""
+    tell = _MONEY.get(view["money"], "")
+    return tell.format(money(view["amount"], view["currency"]))
+
+
+_MONEY = {
+    "held": "{} is held on your card. It is taken when a mechanic accepts, and not before.",
+    "returning": "We are sending your {} back.",
+    "returned": "Your {} is on its way back. Banks need up to ten days to show it.",
+    "released": "Nothing was charged: the bank lets go of the {} it held.",
+    "needs_help": "We could not settle your payment of {} by ourselves. Our team looks after it.",
+}
 
 
 def _tell(event: Event, names: Mapping[str, str]) -> str | None:
@@ -98,12 +117,18 @@ def _skipped(payload: Payload, name: str) -> str:
 
 
 def _undone(payload: Payload, name: str) -> str:
+    if payload["reason"] == "cancelled":
+        return f"{name} was told not to come."
     came = "did not come" if payload["reason"] == "no_show" else "had to withdraw"
     return f"{name} {came}. We are looking for somebody else."
 
 
-def _cancelled(_payload: Payload, _name: str) -> str:
-    return "The request was cancelled."
+def _cancelled(payload: Payload, _name: str) -> str:
+    return {
+        "operator": "Our team cancelled the request.",
+        "cashier": "Your payment could not be taken, so the request was cancelled.",
+        "second_purchase": "You had another request already, so nobody was asked for this one.",
+    }.get(payload.get("reason", ""), "The request was cancelled.")
 
 
 _TELLERS: Mapping[str, Callable[[Payload, str], str]] = {

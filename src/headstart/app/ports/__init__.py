@@ -2,6 +2,14 @@
 
 from headstart.app.ports.intakes import Flag, Intake, Intakes, Plan, Switchboard
 from headstart.app.ports.log import Cursor, EventLog, LoggedEvent, Views
+from headstart.app.ports.operations import (
+    Conclusion,
+    MoneyTroubles,
+    Operation,
+    OperationKind,
+    Operations,
+    PaidRequest,
+)
 from headstart.app.ports.payments import (
     HEEDED_EVENTS,
     CaptureMode,
@@ -33,6 +41,7 @@ __all__ = [
     "Change",
     "CheckoutOrder",
     "CheckoutSession",
+    "Conclusion",
     "Cursor",
     "DoesNotExist",
     "EventLog",
@@ -41,7 +50,12 @@ __all__ = [
     "Intakes",
     "LoggedEvent",
     "Money",
+    "MoneyTroubles",
     "NotStorable",
+    "Operation",
+    "OperationKind",
+    "Operations",
+    "PaidRequest",
     "PaymentEvent",
     "PaymentIntent",
     "Payments",

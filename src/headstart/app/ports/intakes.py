@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from headstart.app.ports.payments import PaymentEvent
+from headstart.app.ports.operations import Operations
+from headstart.app.ports.payments import CaptureMode, PaymentEvent
 from headstart.app.ports.requests import Requests
-from headstart.core.request import CustomerId, IntakeId, MechanicId, RoutingType
+from headstart.core.request import CustomerId, IntakeId, MechanicId, RequestId, RoutingType
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Plan:
     currency: str
     priority_window: timedelta | None
     active: bool
+    capture: CaptureMode = CaptureMode.CHARGE
 
     def price(self, *, specialist: bool) -> int:
         """What the customer pays, the specialist premium included."""
@@ -47,6 +49,7 @@ class Intake:
     contact_email: str
     contact_phone: str
     fingerprint: str
+    capture: CaptureMode = CaptureMode.CHARGE
     status: str = "draft"
     checkout_session_id: str | None = None
     checkout_url: str | None = None
@@ -74,6 +77,11 @@ class Intakes(Protocol):
         """Session requests, in the same transaction."""
         ...
 
+    @property
+    def operations(self) -> Operations:
+        """What is owed at the payment service, in the same transaction."""
+        ...
+
     async def plan(self, code: str) -> Plan | None:
         """A plan, on sale or not; None if there never was one."""
         ...
@@ -97,7 +105,19 @@ class Intakes(Protocol):
         ...
 
     async def conclude(self, intake_id: IntakeId, status: str) -> None:
-        """Note that an intake was paid for, or expired. ``paid`` is never undone."""
+        """Note that an intake was paid for, or expired, or failed. ``paid`` is never undone."""
+        ...
+
+    async def lock_customer(self, customer: CustomerId) -> None:
+        """Two purchases of one customer happen one after the other."""
+        ...
+
+    async def live_request_of(self, customer: CustomerId, *, but: RequestId) -> RequestId | None:
+        """A request of this customer that has not ended, other than this one."""
+        ...
+
+    async def expire_other_pages(self, customer: CustomerId, *, but: IntakeId) -> None:
+        """Have the payment pages closed that this customer has left open."""
         ...
 
     async def first_receipt(self, event: PaymentEvent) -> bool:

@@ -164,6 +164,16 @@ class PaymentIntent:
         return self.status == "canceled"
 
     @property
+    def is_gone(self) -> bool:
+        """Whether there was money, and is none any more."""
+        return self.is_canceled or (self.is_captured and self.amount_kept <= 0)
+
+    @property
+    def has_come(self) -> bool:
+        """Whether there is money, or was."""
+        return self.is_held or self.is_captured or self.is_canceled
+
+    @property
     def amount_kept(self) -> int:
         """What is ours now: received and not returned."""
         return self.amount_received - self.amount_refunded

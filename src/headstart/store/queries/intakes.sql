@@ -44,10 +44,10 @@ from headstart.feature_flag_changes where name = :name order by id desc limit :l
 -- A new intake, or nothing when this customer's key made one before.
 insert into headstart.intakes (id, customer_id, plan_code, amount, currency, routing_type,
                      preferred_mechanic_ids, specialist, urgent, concern, vehicle, contact_email,
-                     contact_phone, fingerprint, idempotency_key, checkout_expires_at)
+                     contact_phone, fingerprint, capture, idempotency_key, checkout_expires_at)
 values (:id, :customer_id, :plan_code, :amount, :currency, :routing_type,
         :preferred_mechanic_ids, :specialist, :urgent, :concern, :vehicle, :contact_email,
-        :contact_phone, :fingerprint, :idempotency_key,
+        :contact_phone, :fingerprint, :capture, :idempotency_key,
         clock_timestamp() + :checkout_lifetime::interval)  -- Stripe's clock, not the test clock
 on conflict (customer_id, idempotency_key) do nothing
 returning *;
@@ -69,14 +69,14 @@ set status = case when status = 'draft' then 'checkout' else status end,
 where id = :id;
 
 -- conclude_intake
--- Paid or expired; paid is never undone.
+-- Paid, expired or failed; paid is never undone.
 update headstart.intakes set status = :status where id = :id and status <> 'paid';
 
 -- first_receipt
 -- Record a payment event; nothing when it came before and needs nobody. Waits for a concurrent
 -- first receipt.
-insert into headstart.stripe_events (id, type, object_id, livemode, api_version, outcome)
-values (:id, :type, :object_id, :livemode, :api_version, 'received')
+insert into headstart.stripe_events (id, type, object_id, livemode, api_version, payment_intent_id, outcome)
+values (:id, :type, :object_id, :livemode, :api_version, :payment_intent_id, 'received')
 on conflict (id) do update set outcome = 'received'
 where stripe_events.outcome like 'quarantined%'
 returning id;

@@ -201,14 +201,14 @@ insert into headstart.session_events
 -- A new request and its first events; nothing at all if it exists already.
 with {events}, written as (
     insert into headstart.session_requests (
-        id, intake_id, customer_id, plan_code, checkout_session_id, payment_intent_id,
+        id, intake_id, customer_id, plan_code, checkout_session_id, payment_intent_id, hold,
         status, stage, due_at, routing_type, preferred_mechanic_id, chain, chain_windows_s,
         chain_step, reserved_for, window_shortened, priority_window_minutes,
         priority_notified_at, fallback_broadcast_at, fallback_reason, broadcast_at,
         matched_mechanic_id, matched_at, silent_mechanics, excluded_mechanics, round, policy,
         metadata, version, created_at)
     select n.id, n.intake_id, n.customer_id, n.plan_code, n.checkout_session_id,
-           n.payment_intent_id, n.status, n.stage, n.due_at, n.routing_type,
+           n.payment_intent_id, n.hold, n.status, n.stage, n.due_at, n.routing_type,
            n.preferred_mechanic_id, n.chain, n.chain_windows_s, n.chain_step, n.reserved_for,
            n.window_shortened, n.priority_window_minutes, n.priority_notified_at,
            n.fallback_broadcast_at, n.fallback_reason, n.broadcast_at,

@@ -1,4 +1,4 @@
-"""The operator's pages: the switch, and the story of one request."""
+"""The operator's pages: the switch, money in trouble, and the story of one request."""
 
 from datetime import datetime
 from http import HTTPStatus
@@ -16,6 +16,7 @@ from headstart.web.problems import Problem
 from headstart.web.rendering import render
 
 FLAG_CHANGES_SHOWN_MAX = 20
+TROUBLES_SHOWN_MAX = 20
 _COLUMNS = (
     *("status", "stage", "due_at", "plan_code", "routing_type", "customer_id"),
     *("preferred_mechanic_id", "priority_notified_at", "priority_window_minutes"),
@@ -29,13 +30,14 @@ router = APIRouter()
 async def console(
     service: Headstart, person: Operator, request: Annotated[str, Query(max_length=80)] = ""
 ) -> Response:
-    """The switch and its history; with an id, on to that request."""
+    """The switch, and money that needs a person; with an id, on to that request."""
     if request.strip():
         return RedirectResponse(f"/admin/requests/{request.strip()}", HTTPStatus.SEE_OTHER)
     return render(
         "admin.html",
         person,
         flag=await service.switchboard.flag(FAVORITES_PRIORITY),
+        troubles=await service.troubles.troubles(TROUBLES_SHOWN_MAX),
         changes=await service.switchboard.flag_changes(FAVORITES_PRIORITY, FLAG_CHANGES_SHOWN_MAX),
     )
 
@@ -60,6 +62,14 @@ async def switch_flag(
     return RedirectResponse("/admin", HTTPStatus.SEE_OTHER)
 
 
+@router.post("/admin/operations/{operation_id}/attempt")
+async def try_again(operation_id: int, service: Headstart, _: Operator) -> RedirectResponse:
+    """A refused operation, once more; nothing, when somebody was faster."""
+    await service.troubles.try_again(operation_id)
+    service.wakeups.announce()
+    return RedirectResponse("/admin", HTTPStatus.SEE_OTHER)
+
+
 @router.get("/admin/requests/{request_id}")
 async def request_story(
     request_id: RequestInPath, service: Headstart, person: Operator
@@ -76,6 +86,7 @@ async def request_story(
         request_id=request_id,
         columns={name: stored[name] for name in _COLUMNS if stored[name] is not None},
         metadata=stored["metadata"],
+        operations=await service.troubles.operations_of(request_id),
         steps=[_step(event, began) for event in history],
     )
 

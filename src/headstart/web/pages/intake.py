@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from headstart.app.fulfilment import request_id_of
 from headstart.app.intake import (
     CHARACTERS_MAX,
+    AlreadyBooked,
     BadIntake,
     CheckoutExpired,
 )
@@ -86,6 +87,8 @@ async def submit(request: Request, service: Headstart, person: Customer) -> Resp
         )
     except BadIntake as error:
         return await _form(service, person, chosen, key=key, errors={error.field: str(error)})
+    except AlreadyBooked as already:
+        return _booked(f"/requests/{already.request_id}?said=already_booked")
     except CheckoutExpired:
         return await _form(service, person, chosen, key=_key(""), notice=EXPIRED)
     except PaymentsUnavailable:
@@ -101,9 +104,10 @@ async def submit(request: Request, service: Headstart, person: Customer) -> Resp
 async def paid(service: Headstart, person: Customer, session_id: str = "") -> Response:
     """Where the payment page sends the customer: on to the request, or wait for the payment."""
     try:
-        intake = await service.fulfilment.settle(session_id)
+        settled = await service.fulfilment.settle(session_id)
     except (PaymentsUnavailable, PaymentsRefused, Unavailable):
         return render("payment.html", person, reached=False)
+    intake = settled.intake if settled else None
     if intake is None or intake.customer != person.id:
         raise Problem(HTTPStatus.NOT_FOUND, "unknown_payment", "There is no such payment.")
     if intake.status != "paid":

@@ -17,10 +17,11 @@ from headstart.web.pages.persons import Customer
 from headstart.web.people import Headstart
 from headstart.web.rendering import instant, render
 from headstart.web.service import Service
-from headstart.web.story import can_accept, mechanics_named, steps
+from headstart.web.story import can_accept, mechanics_named, steps, where_the_money_is
 
 SAID: Mapping[str, str] = {
     "asking": "Everyone is being asked.",
+    "already_booked": "You have this request already. One at a time: nothing more was paid.",
     "cancelled": "Your request is cancelled.",
     Refusal.ALREADY_MATCHED: "A mechanic has accepted in the meantime, so nothing was changed.",
     Refusal.GONE: "This request had already ended, so nothing was changed.",
@@ -44,6 +45,7 @@ async def waiting(
         steps=steps(view, history, names),
         can_accept=can_accept(history),
         window_s=_window_s(history),
+        money_said=where_the_money_is(view),
         said=SAID.get(said),
         server_now=view["server_now"],
     )
