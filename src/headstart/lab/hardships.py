@@ -95,12 +95,14 @@ def priority_path_fails(stage: Stage, holds: Findings) -> None:
     counted_now = _errors_counted(stage)
     holds("S3", "the error is counted for operators", counted_now == counted + 1, counted_now)
     first_available_accepts(cast, request_id, holds, accepts="S1", matched="S1")
+    _make_room(cast, request_id)
 
     with _out_of_reach(stage, "feature_flags"):
         unflagged = stage.book(cast.customer, cast.favorite)
     holds.show("The flag cannot be read", unflagged)
     broadcast_reaches(cast.favorite, cast, unflagged, {"reason": "standard"}, "S4", holds)
     metadata_is_exactly(stage, unflagged, frozenset(), "S4", holds)
+    _make_room(cast, unflagged)
 
     healthy = stage.book(cast.customer, cast.favorite)
     holds.told("S5", cast.ears_of(cast.favorite), "priority_session_request", healthy)
@@ -132,11 +134,13 @@ def favorite_cannot_be_asked(stage: Stage, holds: Findings) -> None:
     holds.show("The mechanic is not a favourite of this customer", stranger)
     _is_opened_at_once(cast, stranger, "not_a_favorite", "S1", holds)
     metadata_is_exactly(stage, stranger, OPENED_AT_ONCE, "S1", holds)
+    _make_room(cast, stranger)
 
     ghost = stage.book(cast.customer, replace(cast.favorite, id=NOBODY))
     holds.show("There is no such mechanic", ghost)
     _is_opened_at_once(cast, ghost, "not_a_favorite", "S2", holds)
     metadata_is_exactly(stage, ghost, OPENED_AT_ONCE - {_PREFERRED}, "S2", holds)
+    _make_room(cast, ghost)
 
     booking = stage.submit(cast.customer, cast.favorite)
     stage.execute(f"update mechanics set status = 'suspended' where id = '{cast.favorite.id}'")
@@ -147,6 +151,12 @@ def favorite_cannot_be_asked(stage: Stage, holds: Findings) -> None:
     metadata_is_exactly(stage, suspended, OPENED_AT_ONCE, "S3", holds)
     told = [frame.event for frame in cast.ears_of(cast.favorite).about(suspended)]
     holds("S3", "the suspended mechanic is told nothing", not told, told)
+
+
+def _make_room(cast: Cast, request_id: UUID) -> None:
+    """A customer has one live request at a time: the next one needs this one to be over."""
+    answer = cast.operator.post(f"/session-requests/{request_id}/cancellation")
+    answer.raise_for_status()
 
 
 def _is_opened_at_once(
@@ -187,6 +197,7 @@ def existing_flows(stage: Stage, holds: Findings) -> None:
     for mechanic in cast.mechanics:
         broadcast_reaches(mechanic, cast, request_id, {"reason": "standard"}, "S3", holds)
     first_available_accepts(cast, request_id, holds, accepts="S3", matched="S3")
+    _make_room(cast, request_id)
 
     withdrawn = stage.book(cast.customer)
     answer = cast.customer.post(f"/session-requests/{withdrawn}/cancellation")

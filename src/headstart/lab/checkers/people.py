@@ -153,6 +153,8 @@ def _mechanics(before: Moment, row: Plain, after: Moment) -> set[str] | None:
         return set(row["eligible"]) - after.silent - after.excluded
     if kind == "request_reserved" or kind in FOR_ONE:
         return {told["mechanic"]}
+    if kind == "request_cancelled" and before.status in ("new", "between"):
+        return set()  # nobody was ever asked, or the one who had won it is told of the release
     if kind in ("request_matched", "request_cancelled", "request_unfilled"):
         return {str(before.who)} if before.status == "reserved" else EVERYBODY
     return set()

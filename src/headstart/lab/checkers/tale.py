@@ -103,7 +103,7 @@ STEPS: Mapping[str, tuple[set[str], Step]] = {
     "mechanic_joined": ({"matched"}, lambda _, __: {"due_s": None}),
     "match_released": ({"matched"}, _released),
     "session_completed": ({"matched"}, lambda _, __: {"status": "completed", "due_s": None}),
-    "request_cancelled": ({"reserved", "open"}, _cancelled),
+    "request_cancelled": ({"new", "reserved", "open", "between"}, _cancelled),
     "request_unfilled": ({"open"}, lambda _, __: {"status": "unfilled", "due_s": None}),
 }
 

@@ -17,6 +17,7 @@ from headstart.app.ports import Cursor, Flag, Intake, LoggedEvent, Plan
 from headstart.core.facts import Facts, MechanicFacts
 from headstart.core.request import CustomerId, IntakeId, Matched, MechanicId, RequestId
 from headstart.core.request import SessionRequest as Request
+from headstart.lab.simulation.books import Books
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -91,6 +92,7 @@ class State:
     online_until_s: dict[MechanicId, float] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
     flag: Flag = field(default_factory=lambda: Flag("ENABLE_FAVORITES_PRIORITY", True, 100))
+    books: Books = field(default_factory=Books)
 
     def facts(self, customer: CustomerId, concerned: Iterable[MechanicId], at_s: float) -> Facts:
         """What the rules may know of those who exist."""
@@ -181,7 +183,7 @@ class Transaction:
 
     __slots__ = (
         *("_database", "_held", "began_s", "owed_s", "xid"),
-        *("checkouts", "events", "intakes", "receipts", "requests"),
+        *("books", "checkouts", "events", "intakes", "receipts", "requests"),
     )
 
     def __init__(self, database: "ModelDatabase") -> None:
@@ -195,6 +197,7 @@ class Transaction:
         self.events: list[StoredEvent] = []
         self.intakes: dict[IntakeId, Intake] = {}
         self.receipts: dict[str, str] = {}
+        self.books = Books()
 
     def begin_writing(self) -> int:
         """The number that orders this transaction's events in the log."""
@@ -241,6 +244,7 @@ class Transaction:
         state.checkouts |= self.checkouts
         state.intakes |= self.intakes
         state.receipts |= self.receipts
+        state.books.add(self.books)
         for stored in self.events:
             stored.committed_s = self._database.now_s()
             state.append(stored)

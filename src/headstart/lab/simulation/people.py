@@ -46,6 +46,7 @@ class Customer:
         await town.pause(BOOKING_SPREAD_S)
         intake = self._intake()
         town.database.state.intakes[intake.id] = intake
+        town.database.state.books.booked_at[intake.id] = town.database.now()
         checkout = _paid(intake)
         self.till.checkouts[checkout.id] = checkout
         request_id = request_id_of(intake.id, checkout.id)

@@ -26,15 +26,14 @@ from headstart.core.policy import OfflinePolicy
 from headstart.core.request import CustomerId, IntakeId, Matched, MechanicId, RequestId, Reserved
 from headstart.core.request import SessionRequest as Request
 from headstart.lab.simulation.database import (
-    Faults,
-    ModelDatabase,
     Snapshot,
     State,
     StoredEvent,
     Transaction,
     seconds,
 )
-from headstart.lab.simulation.line import Savepoint, Statement, Work
+from headstart.lab.simulation.ledger import Purchases, money_follows
+from headstart.lab.simulation.line import Savepoint, Work
 
 CARD = dict.fromkeys(OFFER_FIELDS, "")  # what is on a card is not what races are about
 
@@ -43,15 +42,8 @@ class _Rival(Exception):
     """A unique key is taken: the statement has no effect."""
 
 
-class ModelStore:
+class ModelStore(Purchases):
     """The ports ``Requests``, ``Intakes`` and ``EventLog`` on the model."""
-
-    def __init__(
-        self, database: ModelDatabase, faults: Faults, transaction: Transaction | None = None
-    ) -> None:
-        self._database = database
-        self._faults = faults
-        self._transaction = transaction
 
     @property
     def requests(self) -> Self:
@@ -69,10 +61,6 @@ class ModelStore:
         transaction = Transaction(self._database)
         inside = type(self)(self._database, self._faults, transaction)
         return Work(self._database, self._faults, transaction, inside)
-
-    def _statement(self) -> Statement:
-        """One statement, in the transaction or as one of its own."""
-        return Statement(self._database, self._faults, self._transaction)
 
     @property
     def _state(self) -> State:
@@ -233,6 +221,7 @@ class ModelStore:
             began_s, actor = transaction.began_s, str(change.actor)
             stored = StoredEvent(logged, key, actor, began_s, snapshot.at_s)
             transaction.events.append(stored)
+        money_follows(self._database, transaction, change)
 
     def _is_unfit(self, request: Request) -> bool:
         state = request.state
@@ -272,16 +261,16 @@ class ModelStore:
     ) -> Intake:
         """Keys are not modelled: the simulation starts at the payment."""
         async with self._statement() as transaction:
+            now = self._database.now()
+            intake = replace(intake, checkout_expires_at=now + checkout_lifetime)
             transaction.intakes[intake.id] = intake
+            transaction.books.booked_at[intake.id] = now
         return intake
 
     async def intake(self, intake_id: IntakeId) -> Intake | None:
         """One intake."""
         async with self._statement() as transaction:
             return self._intake(transaction, intake_id)
-
-    async def at_checkout(self, intake_id: IntakeId, checkout_session_id: str, url: str) -> None:
-        """Not modelled."""
 
     async def conclude(self, intake_id: IntakeId, status: str) -> None:
         """Paid is never undone."""
