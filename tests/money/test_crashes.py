@@ -114,7 +114,7 @@ async def a_capture_will_be_refused(bank: Bank) -> UUID:
     return request
 
 
-OWED = {
+OWED: dict[Callable[[Bank], Awaitable[UUID]], tuple[str, str, tuple[int, int]]] = {
     a_capture_is_owed: ("matched", "paid", (2999, 0)),
     a_hold_is_to_be_let_go: ("cancelled", "released", (0, 0)),
     a_refund_is_owed: ("cancelled", "returned", (2999, 2999)),

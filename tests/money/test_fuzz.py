@@ -44,16 +44,16 @@ class Fuzzer:
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
 
-    def event(self) -> tuple[bytes, dict[str, bytes]]:
+    def event(self) -> tuple[bytes, dict[bytes, bytes]]:
         """A body, and the headers it comes with."""
         event = self._mangled(paid_event(str(uuid4())))
         body = self._bytes(json.dumps(event, ensure_ascii=True).encode())
         if self._random.random() < 0.5:
-            return body, {"Stripe-Signature": signature(body).encode()}
+            return body, {b"Stripe-Signature": signature(body).encode()}
         headers = {"Stripe-Signature": self._random.choice(HEADERS)}
         if self._random.random() < 0.1:
             headers["Content-Encoding"] = "gzip"
-        return body, {name: value.encode() for name, value in headers.items()}
+        return body, {name.encode(): value.encode() for name, value in headers.items()}
 
     def _mangled(self, event: Json) -> Json:
         event = copy.deepcopy(event) | {"type": self._random.choice(TYPES)}
@@ -92,9 +92,10 @@ class Fuzzer:
 def signature(body: bytes) -> str:
     """As Stripe signs; bodies that are no text are signed as they are."""
     try:
-        return stripe.WebhookSignature.generate_signature_header(
+        header = stripe.WebhookSignature.generate_signature_header(
             body.decode(), SANDBOX_WEBHOOK_SECRET, int(time.time())
         )
+        return str(header)
     except UnicodeDecodeError:
         return f"t={int(time.time())},v1={'0' * 64}"
 

@@ -29,8 +29,10 @@ def test_sound_settings_pass(key: str, secret: str, base: str | None, livemode: 
     [
         (LIVE_KEY, HOOK, SANDBOX, "live"),
         ("rk_live_abc", HOOK, "https://api.stripe.com.evil.test", "live"),
-        (LIVE_KEY, SANDBOX_WEBHOOK_SECRET, None, "live"),
-        (LIVE_KEY, f"{HOOK},{SANDBOX_WEBHOOK_SECRET}", None, "live"),
+        (LIVE_KEY, SANDBOX_WEBHOOK_SECRET, None, "everybody knows"),
+        (LIVE_KEY, f"{HOOK},{SANDBOX_WEBHOOK_SECRET}", None, "everybody knows"),
+        (TEST_KEY, SANDBOX_WEBHOOK_SECRET, None, "everybody knows"),
+        (TEST_KEY, f"{HOOK},{SANDBOX_WEBHOOK_SECRET}", "https://api.stripe.com", "everybody knows"),
         (TEST_KEY, "", None, "whsec_"),
         (TEST_KEY, "whsec_", None, "whsec_"),
         (TEST_KEY, "abc", None, "whsec_"),

@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 import stripe
 
 from headstart.core.access import Principal, Role
+from headstart.core.request import CustomerId, MechanicId
 from headstart.payments.sandbox import SANDBOX_SECRET_KEY, SANDBOX_WEBHOOK_SECRET
 from headstart.payments.sandbox.server import create_app as create_sandbox
 from headstart.payments.sandbox.settings import SandboxSettings
@@ -56,24 +57,36 @@ class World:
         """An operator's headers."""
         return self.headers(Role.OPERATOR, UUID(int=7))
 
-    async def submit(self, key: str | None = None, **booking: Any) -> httpx.Response:
+    async def newcomer(self, *favorites: MechanicId) -> dict[str, str]:
+        """Another customer, with these favourites; answers with their headers."""
+        people, someone = self.service.people, CustomerId(uuid4())
+        assert isinstance(people, PeopleStore)
+        await people.add_customer(someone, "Cara", last_name="Canary")
+        for favorite in favorites:
+            await people.add_favorite(someone, favorite)
+        return self.headers(Role.CUSTOMER, someone)
+
+    async def submit(
+        self, key: str | None = None, by: dict[str, str] | None = None, **booking: Any
+    ) -> httpx.Response:
         """Hand in an intake."""
-        headers = self.customer | ({"Idempotency-Key": key} if key else {})
+        headers = (by or self.customer) | ({"Idempotency-Key": key} if key else {})
         body = {"plan": "standard", "concern": "The brakes squeal", **booking}
         return await self.client.post("/api/v1/intakes", json=body, headers=headers)
 
-    async def book(self, **booking: Any) -> str:
+    async def book(self, by: dict[str, str] | None = None, **booking: Any) -> str:
         """Booked and paid, all the way through; answers with the request's id."""
-        submitted = await self.submit(**booking)
+        submitted = await self.submit(by=by, **booking)
         assert submitted.status_code == 201, submitted.text
         paid = await self.sandbox.post(submitted.json()["checkout_url"], data={"action": "pay"})
         assert paid.status_code == 303, paid.text
-        newest: str = (await self.requests())[0]["session_id"]
+        newest: str = (await self.requests(by))[0]["session_id"]
         return newest
 
-    async def requests(self) -> list[Json]:
-        """The customer's requests, newest first."""
-        answer = await self.client.get("/api/v1/session-requests", headers=self.customer)
+    async def requests(self, of: dict[str, str] | None = None) -> list[Json]:
+        """A customer's requests, newest first."""
+        headers = of or self.customer
+        answer = await self.client.get("/api/v1/session-requests", headers=headers)
         found: list[Json] = answer.json()["requests"]
         return found
 

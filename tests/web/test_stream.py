@@ -70,14 +70,14 @@ async def test_a_reconnect_brings_what_was_missed_and_nothing_twice(world: World
         first = await world.book()
         [offer] = await until(stream, "new_request")
         assert offer.data["session_id"] == first
-    missed = [await world.book() for _ in range(3)]
+    missed = [await world.book(by=await world.newcomer()) for _ in range(3)]
     async with listening(world, other, offer.id) as stream:
         heard = await until(stream, "ready")
         assert heard[0].event == "snapshot"
         assert {one["session_id"] for one in heard[0].data["offers"]} == {first, *missed}
         replayed = [one.data["session_id"] for one in heard if one.event == "new_request"]
         assert replayed == missed
-        last = await world.book()
+        last = await world.book(by=await world.newcomer())
         [live] = await until(stream, "new_request")
         assert live.data["session_id"] == last
 

@@ -4,14 +4,22 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from urllib.parse import urlencode
 from uuid import UUID
 
 from headstart.app.flags import FAVORITES_PRIORITY, is_on_for
 from headstart.app.fulfilment import Fulfilment, request_id_of
-from headstart.app.ports import CheckoutOrder, Intake, Intakes, Payments, PaymentsUnavailable, Plan
+from headstart.app.ports import (
+    CheckoutOrder,
+    CheckoutSession,
+    Intake,
+    Intakes,
+    Payments,
+    PaymentsUnavailable,
+    Plan,
+)
 from headstart.app.terms import Terms
 from headstart.core.commands import Payment, RequestSession
 from headstart.core.decide import decide
@@ -28,6 +36,7 @@ CHARACTERS_MAX = {
     "contact_email": 320,
     "contact_phone": 40,
 }
+CHECKOUT_ATTEMPTS_MAX = 3  # of one call; each but the last ended in a failure that is kept
 NOBODYS = UUID(int=0)  # for a request that is only imagined
 
 
@@ -207,7 +216,8 @@ class IntakeDesk:
             return intake.checkout_url
         if self._payments is None or intake.checkout_expires_at is None:
             raise PaymentsUnavailable("no payment service is configured")
-        checkout = await self._payments.create_checkout(
+        checkout = await self._open_page(
+            self._payments,
             CheckoutOrder(
                 intake_id=intake.id,
                 attempt=1,
@@ -220,12 +230,22 @@ class IntakeDesk:
                 customer_email=intake.contact_email or None,
                 metadata=checkout_metadata(intake),
                 capture=intake.capture,
-            )
+            ),
         )
         if checkout.url is None:
             raise PaymentsUnavailable(f"the payment page is {checkout.status}")
         await self._intakes.at_checkout(intake.id, checkout.id, checkout.url)
         return checkout.url
+
+    async def _open_page(self, payments: Payments, order: CheckoutOrder) -> CheckoutSession:
+        """A failure that is kept under the key is repeated to it for a day; the next attempt has
+        another key. A page that was made behind such a failure is known to nobody, and expires."""
+        try:
+            return await payments.create_checkout(order)
+        except PaymentsUnavailable as error:
+            if not error.stored or order.attempt == CHECKOUT_ATTEMPTS_MAX:
+                raise
+        return await self._open_page(payments, replace(order, attempt=order.attempt + 1))
 
 
 def checkout_metadata(intake: Intake) -> Mapping[str, str]:

@@ -282,8 +282,8 @@ def check_configuration(
     livemode = key.startswith(_LIVE_PREFIXES)
     if livemode and base is not None:
         raise ValueError("a live Stripe key may be sent to Stripe only: remove the base address")
-    if livemode and SANDBOX_WEBHOOK_SECRET in secrets:
-        raise ValueError("a live Stripe key cannot be used with the sandbox's webhook secret")
+    if base is None and SANDBOX_WEBHOOK_SECRET in secrets:
+        raise ValueError("the sandbox's webhook secret, which everybody knows, is not for Stripe")
     return StripeConfiguration(key, secrets, base, livemode)
 
 

@@ -31,7 +31,9 @@ _NAME = re.compile(r"[A-Za-z0-9_.\-]{1,255}")
 class BadWebhookReason(StrEnum):
     """Why a delivery was refused. For a counter and a log line; the answer carries no detail."""
 
+    ENCODED = "encoded"
     TOO_LARGE = "too_large"
+    TOO_SLOW = "too_slow"
     NO_SIGNATURE = "no_signature"
     BAD_SIGNATURE = "bad_signature"
     TOO_OLD = "too_old"
@@ -40,7 +42,7 @@ class BadWebhookReason(StrEnum):
 
 
 class BadWebhook(Exception):
-    """Not from Stripe, or not an event. Answer 400 (413 when too large) and change nothing."""
+    """Not from Stripe, or not an event: answer 4xx and change nothing."""
 
     def __init__(self, reason: BadWebhookReason) -> None:
         self.reason = reason

@@ -121,12 +121,15 @@ select r.id as session_id,
            when back.state = 'done' and back.result = 'released' then 'released'
            when back.state = 'done' then 'returned'
            when back.state = 'refused' or taken.state = 'refused' then 'needs_help'
+           when seen.amount_received > 0 and seen.amount_refunded >= seen.amount_received
+               then 'returned'  -- by somebody in the Dashboard, while a mechanic was coming
            when r.hold and taken.state is distinct from 'done' then 'held'
            else 'paid'
        end as money
 from session_requests r
 left join stripe_operations back on back.key = 'give_back:' || r.id
-left join stripe_operations taken on taken.key = 'capture:' || r.id;
+left join stripe_operations taken on taken.key = 'capture:' || r.id
+left join payments seen on seen.payment_intent_id = r.payment_intent_id;
 
 -- The same as before, and where the money is.
 create or replace view customer_requests as
