@@ -64,7 +64,7 @@ def _beginning(view: Payload) -> str:
         return f"{booked}."
     amount = money(view["amount"], view["currency"])
     if view["held_first"]:
-        return f"{booked}, and {amount} is held on your card."
+        return f"{booked}, and {amount} was held on your card."
     return f"{booked} and paid {amount}."
 
 
