@@ -184,3 +184,21 @@ async def test_the_customer_gets_what_the_page_says(
         "returned": (0, False),
         "released": (0, True),
     }[money]
+
+
+async def test_news_of_an_earlier_purchase_close_no_page(bank: Bank) -> None:
+    """Who tries again has a payment page open while the first payment still makes news."""
+    customer = await bank.customer()
+    request = await bank.book(customer)
+    _, mechanic = await bank.mechanic()
+    await bank.accept(request, mechanic)
+    assert (await bank.order(request, "completion", mechanic)).status_code == 200
+    submitted = await bank.open_page(customer)
+    await bank.lever("refund", payment_intent=await bank.payment(request))
+    seen = "select true from headstart.payments where amount_refunded > 0"
+    await bank.until(lambda: bank.pool.fetchval(seen))
+    await bank.settled()
+    await bank.pay(submitted)
+    assert not await bank.pool.fetchval(
+        "select count(*) from headstart.stripe_operations where kind = 'expire'"
+    )

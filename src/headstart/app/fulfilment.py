@@ -23,7 +23,16 @@ from headstart.app.ports import (
 )
 from headstart.app.terms import Terms
 from headstart.core.commands import Payment, RequestSession
-from headstart.core.request import CancelReason, CustomerId, IntakeId, RequestId, SessionRequest
+from headstart.core.request import (
+    CancelReason,
+    CustomerId,
+    IntakeId,
+    Matched,
+    Open,
+    RequestId,
+    Reserved,
+    SessionRequest,
+)
 from headstart.telemetry import PRIORITY_ERRORS, WEBHOOKS
 
 _NAMESPACE = UUID("6d3f2f0c-7a51-5c0e-9f3e-0d6a1c2b4e58")
@@ -239,7 +248,8 @@ class Fulfilment:
         )
         request = await self._dispatcher.request_session(command, tx.requests)
         await tx.conclude(intake.id, "paid")
-        await tx.expire_other_pages(intake.customer, but=intake.id)
+        if isinstance(request.state, Reserved | Open | Matched):  # else they may be trying again
+            await tx.expire_other_pages(intake.customer, but=intake.id)
         return request
 
     async def _priority_enabled(self, customer: CustomerId, tx: Intakes) -> bool:
