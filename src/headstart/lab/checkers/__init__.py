@@ -8,6 +8,7 @@ the length of the history.
 from collections.abc import Iterator, Sequence
 
 from headstart.lab.checkers.history import INVARIANTS, Finding, History, Plain, Verdict
+from headstart.lab.checkers.money import OF_MONEY
 from headstart.lab.checkers.people import OF_EVERYBODY
 from headstart.lab.checkers.requests import OF_EACH_REQUEST, the_row
 from headstart.lab.checkers.tale import Case
@@ -31,7 +32,7 @@ def _findings(case: Case) -> Iterator[Finding]:
             yield from rule(case, tale)
     for final in case.history.final:
         yield from the_row(case, final)
-    for judged in OF_EVERYBODY:
+    for judged in (*OF_EVERYBODY, *OF_MONEY):
         yield from judged(case)
 
 

@@ -16,9 +16,15 @@ INVARIANTS = {
     "I10": "a request falls back at most once, and keeps the reason of what ended",
     "I11": "with the flag off there is nothing of priority, and the flag's answer is for good",
     "I12": "who declined, withdrew or did not join is never asked again and never wins",
+    "M1": "what was paid is kept for a served request, and otherwise given back in full",
+    "M2": "nothing is taken twice, and nothing is given back twice",
+    "M3": "money is taken only after somebody accepted, and given back only after the end",
+    "M4": "nobody works unpaid, and nobody is told so who has paid",
+    "M5": "a customer has one live request at a time, and nothing is lost for one they do not have",
     "L1": "every request comes to an end, and every payment is acknowledged",
     "L2": "once nothing breaks any more, every deadline is met at once",
     "L3": "everybody is told everything meant for them, once, in order, and nothing else",
+    "L4": "every payment is noticed, and every debt settled, or left to a person for a reason",
     "E": "nothing fails in a way that nobody thought of",
 }
 
@@ -35,7 +41,9 @@ class History:
 
     ``terms`` say what was promised, and, where the world is real, how exact its clocks are:
     ``slack_s`` may pass until a commit is seen by everybody, ``soon_s`` until a deadline is acted
-    on, ``told_s`` until a stream has brought its news.
+    on, ``told_s`` until a stream has brought its news, ``debt_s`` until a debt is settled.
+
+    ``money`` is the payment service's ledger, ``debts`` is what was to be done there.
     """
 
     seed: int
@@ -49,6 +57,8 @@ class History:
     presence: list[Interval] = field(default_factory=list)
     favorites: set[tuple[str, str]] = field(default_factory=set)
     flags: list[tuple[float, bool]] = field(default_factory=list)
+    money: list[Plain] = field(default_factory=list)
+    debts: list[Plain] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     healed_s: float = 0.0
     ended_s: float = 0.0

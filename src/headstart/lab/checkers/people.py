@@ -92,9 +92,10 @@ def payments(case: Case) -> Iterator[Finding]:
     for payment in case.history.payments:
         checkout = payment["checkout"]
         requests = made.pop(checkout, 0)
-        if requests > 1 or (requests == 0 and payment["acknowledged"]):
+        given_up = payment.get("given_up", False)  # then it is for us to find out
+        if requests > 1 or (requests == 0 and (payment["acknowledged"] or given_up)):
             yield Finding("I3", "", f"{checkout} was paid and has {requests} requests")
-        if not payment["acknowledged"]:
+        if not (payment["acknowledged"] or given_up):
             yield Finding("L1", "", f"{checkout} was paid and never acknowledged")
     for checkout in made:
         yield Finding("I3", "", f"nobody paid for {checkout}")

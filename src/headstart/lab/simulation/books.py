@@ -52,6 +52,13 @@ class Books:
     booked_at: dict[IntakeId, datetime] = field(default_factory=dict)
     last_id: int = 0
 
+    @property
+    def are_owing(self) -> bool:
+        """Whether anything waits to be done. A look is no debt: some things are looked at again
+        and again, until a person has seen to them."""
+        debts = (one for one in self.debts.values() if one.kind is not OperationKind.LOOK)
+        return any(debt.state == "due" for debt in debts)
+
     def add(self, news: "Books") -> None:
         """Commit what a transaction has written."""
         self.debts |= news.debts

@@ -68,6 +68,25 @@ def _row(request: SessionRequest, story: Sequence[StoredEvent]) -> Plain:
     }
 
 
+def plain_debts(state: State) -> list[Plain]:
+    """What was to be done at the payment service, and what came of it."""
+    return [
+        {
+            "key": debt.key,
+            "kind": debt.kind.value,
+            "subject": debt.subject,
+            "request": str(debt.request) if debt.request else None,
+            "state": debt.state,
+            "result": debt.result,
+            "attempts": debt.attempts,
+            "created_s": seconds(debt.created_at),
+            "due_s": _seconds(debt.due_at),
+            "settled_s": _seconds(debt.settled_at),
+        }
+        for debt in state.books.debts.values()
+    ]
+
+
 def _replayed(story: Iterable[StoredEvent]) -> SessionRequest | None:
     request = None
     for stored in story:

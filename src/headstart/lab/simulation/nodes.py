@@ -4,14 +4,17 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from headstart.app.cashier import Cashier
 from headstart.app.deadlines import Deadlines
 from headstart.app.dispatcher import Dispatcher
 from headstart.app.feed import Feed
 from headstart.app.fulfilment import Fulfilment
-from headstart.app.ports import Payments, Unavailable
+from headstart.app.ports import Money, Unavailable
+from headstart.app.reconciler import Reconciler
 from headstart.app.terms import Terms
 from headstart.app.wakeups import Wakeups
 from headstart.lab.simulation.database import Faults, ModelDatabase
+from headstart.lab.simulation.ledger import ModelLedger
 from headstart.lab.simulation.store import ModelStore
 
 Result = TypeVar("Result")
@@ -21,7 +24,7 @@ class Node:
     """One process. Killing it cancels everything it is doing, wherever that may be."""
 
     def __init__(
-        self, database: ModelDatabase, faults: Faults, terms: Terms, payments: Payments
+        self, database: ModelDatabase, faults: Faults, terms: Terms, payments: Money
     ) -> None:
         self._database = database
         self._faults = faults
@@ -44,7 +47,17 @@ class Node:
         )
         self.alive = True
         deadlines = Deadlines(self.dispatcher, store, self.wakeups)
-        self._loops = [self._spawn(deadlines.run()), self._spawn(self.feed.run())]
+        self._loops = [
+            self._spawn(loop.run())
+            for loop in (deadlines, self.feed, *self._money(store.operations))
+        ]
+
+    def _money(self, operations: ModelLedger) -> tuple[Cashier, Reconciler]:
+        payments, fulfilment, wakeups = self._payments, self.fulfilment, self.wakeups
+        return (
+            Cashier(operations, payments, fulfilment, self.dispatcher, wakeups),
+            Reconciler(operations, payments, fulfilment, wakeups, self._database.now),
+        )
 
     def kill(self) -> None:
         """As ``kill -9``: no clean-up, no goodbye."""

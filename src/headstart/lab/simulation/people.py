@@ -1,4 +1,4 @@
-"""Customers, mechanics, operators and the payment service, with their habits."""
+"""Customers, mechanics and operators, with their habits."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,15 +8,25 @@ from uuid import UUID
 
 from headstart.app.feed import Frame
 from headstart.app.fulfilment import request_id_of
-from headstart.app.ports import CheckoutSession, Intake, PaymentEvent, Unavailable
+from headstart.app.ports import CheckoutSession, Intake, Unavailable
 from headstart.core import commands
 from headstart.core.access import Principal, Role
-from headstart.core.request import CustomerId, IntakeId, MechanicId, RequestId, RoutingType
-from headstart.lab.checkers import Plain
-from headstart.lab.simulation.database import EPOCH, seconds
-from headstart.lab.simulation.town import Listener, Till, Town
+from headstart.core.request import (
+    Cancelled,
+    Completed,
+    CustomerId,
+    IntakeId,
+    MechanicId,
+    RequestId,
+    RoutingType,
+    Unfilled,
+)
+from headstart.lab.simulation.database import seconds
+from headstart.lab.simulation.stripe import Stripe
+from headstart.lab.simulation.town import Listener, Town
 
 BOOKING_SPREAD_S = 60.0
+PAGES = (1, 1, 1, 1, 1, 1, 2)  # how many payment pages somebody opens
 PLAN = "standard"
 AMOUNT = 2999
 OFFERS = ("priority_session_request", "new_request")
@@ -26,10 +36,10 @@ LAZY = ("late", "deadline", "no", *["never"] * 20)
 
 @dataclass(slots=True)
 class Customer:
-    """Books once, pays, and may lose patience."""
+    """Books once, or in two windows at once, pays, and may lose patience."""
 
     town: Town
-    till: Till
+    stripe: Stripe
     id: CustomerId
     favorites: tuple[MechanicId, ...]
     strangers: tuple[MechanicId, ...]
@@ -44,21 +54,34 @@ class Customer:
         town = self.town
         town.spawn(Listener(town, self.who, lambda _: None).listen())
         await town.pause(BOOKING_SPREAD_S)
-        intake = self._intake()
-        town.database.state.intakes[intake.id] = intake
-        town.database.state.books.booked_at[intake.id] = town.database.now()
-        checkout = _paid(intake)
-        self.till.checkouts[checkout.id] = checkout
-        request_id = request_id_of(intake.id, checkout.id)
-        town.booked.append(request_id)
-        payment: Plain = {"checkout": checkout.id, "acknowledged": False}
-        town.history.payments.append(payment)
-        copies = range(town.random.choice((1, 1, 2, 3)))
-        await asyncio.gather(
-            *(self._report(checkout, payment, copy) for copy in copies),
-            self._come_back_from_paying(checkout),
-            self._interfere(request_id),
-        )
+        pages = [self._book() for _ in range(town.random.choice(PAGES))]
+        await asyncio.gather(*(self._buy(page, haste) for haste, page in enumerate(pages)))
+        if town.chance(0.3) and not self._has_a_live_request():
+            await self._buy(self._book(), 1)
+
+    def _has_a_live_request(self) -> bool:
+        """Who has one is not let through to another payment page."""
+        requests = self.town.database.state.requests.values()
+        ended = (Completed, Unfilled, Cancelled)
+        mine = (one for one in requests if one.customer == self.id)
+        return any(not isinstance(one.state, ended) for one in mine)
+
+    def _book(self) -> Intake:
+        """An intake with its payment page."""
+        state, intake = self.town.database.state, self.stripe.open_page(self._intake())
+        state.intakes[intake.id] = intake
+        state.books.booked_at[intake.id] = self.town.database.now()
+        return intake
+
+    async def _buy(self, intake: Intake, after_others: int) -> None:
+        """Pay, and wait; a second page in the same moment, or when the first seems forgotten."""
+        if after_others:
+            await self.town.pause(self.town.random.choice((0.5, 10.0)))
+        page = self.stripe.pay(intake.id)
+        if page is not None:
+            request_id = request_id_of(intake.id, page.id)
+            self.town.booked.append(request_id)
+            await asyncio.gather(self._come_back_from_paying(page), self._interfere(request_id))
 
     def _intake(self) -> Intake:
         wanted = self.favorites if self.town.chance(0.85) else self.strangers
@@ -81,23 +104,6 @@ class Customer:
             fingerprint="",
         )
 
-    async def _report(self, checkout: CheckoutSession, payment: Plain, copy: int) -> None:
-        """Stripe: repeats until acknowledged, in any order, sometimes under another event id."""
-        town = self.town
-        event_id = f"evt_{checkout.id}" + (f"_{copy}" if town.chance(0.5) else "")
-        kind = "checkout.session.completed"
-        event = PaymentEvent(event_id, kind, checkout.id, False, None, None, checkout)
-        while True:
-            await town.pause(4.0)
-            if copy == 0 and town.chance(0.1):
-                continue  # this attempt was lost on the way
-            try:
-                await town.ask(lambda node: node.fulfilment.receive(event))
-            except Unavailable:
-                continue
-            payment["acknowledged"] = True
-            return
-
     async def _come_back_from_paying(self, checkout: CheckoutSession) -> None:
         """The success page asks, too, whether it was paid; nobody waits for its answer."""
         await self.town.pause(4.0)
@@ -116,22 +122,6 @@ class Customer:
         await town.pause(10.0)
         if town.chance(0.07):
             await town.order(self.who, commands.CancelRequest(request_id, self.who.actor))
-
-
-def _paid(intake: Intake) -> CheckoutSession:
-    return CheckoutSession(
-        id=f"cs_{intake.id}",
-        url=None,
-        status="complete",
-        payment_status="paid",
-        amount_total=AMOUNT,
-        currency="cad",
-        payment_intent_id=f"pi_{intake.id}",
-        metadata={},
-        client_reference_id=str(intake.id),
-        livemode=False,
-        expires_at=EPOCH,
-    )
 
 
 @dataclass(slots=True)
@@ -241,4 +231,5 @@ async def operate(town: Town, mechanics: list[Mechanic]) -> None:
         await town.suspend(town.random.choice(mechanics).id, after_s_max=10.0, for_s_max=5.0)
         if town.booked:
             request_id = town.random.choice(town.booked[-4:])
-            await town.order(operator, commands.AskEveryone(request_id, operator.actor))
+            build = town.random.choice((commands.AskEveryone, commands.CancelRequest))
+            await town.order(operator, build(request_id, operator.actor))

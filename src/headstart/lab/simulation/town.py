@@ -10,13 +10,7 @@ from uuid import UUID
 
 from headstart.app.dispatcher import Contended, Done
 from headstart.app.feed import Frame
-from headstart.app.ports import (
-    CheckoutOrder,
-    CheckoutSession,
-    Cursor,
-    PaymentsUnavailable,
-    Unavailable,
-)
+from headstart.app.ports import Cursor, PaymentsUnavailable, Unavailable
 from headstart.core.access import Principal
 from headstart.core.commands import Command
 from headstart.core.request import MechanicId, RequestId
@@ -133,25 +127,6 @@ class Town:
         await self.pause(for_s_max)
         status[mechanic] = "approved"
         suspensions[place] = (str(mechanic), since_s, self.now_s())
-
-
-class Till:
-    """The payment service, as far as the success page asks it."""
-
-    def __init__(self, town: Town) -> None:
-        self._town = town
-        self.checkouts: dict[str, CheckoutSession] = {}
-
-    async def create_checkout(self, order: CheckoutOrder) -> CheckoutSession:
-        """The story begins after this."""
-        raise NotImplementedError
-
-    async def retrieve_checkout(self, checkout_session_id: str) -> CheckoutSession | None:
-        """Slowly, and not always."""
-        await self._town.pause(1.0)
-        if self._town.chance(0.1):
-            raise PaymentsUnavailable("no answer")
-        return self.checkouts.get(checkout_session_id)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import structlog
 
-from headstart.app import deadlines, feed
+from headstart.app import cashier, deadlines, feed, reconciler
 from headstart.app.ports import Plan
 from headstart.app.terms import Terms
 from headstart.core.audience import Notice
@@ -20,11 +20,13 @@ from headstart.core.events import Event
 from headstart.core.policy import OfflinePolicy, Policy
 from headstart.core.request import CustomerId, MechanicId, RequestId
 from headstart.lab.checkers import History, Plain
+from headstart.lab.simulation import ledger
 from headstart.lab.simulation.database import Faults, ModelDatabase
-from headstart.lab.simulation.history import plain_log, plain_rows
+from headstart.lab.simulation.history import plain_debts, plain_log, plain_rows
 from headstart.lab.simulation.nodes import Node
 from headstart.lab.simulation.people import AMOUNT, EAGER, LAZY, PLAN, Customer, Mechanic, operate
-from headstart.lab.simulation.town import Till, Town
+from headstart.lab.simulation.stripe import Stripe
+from headstart.lab.simulation.town import Town
 from headstart.lab.simulation.virtual_time import run_in_virtual_time
 
 NODES = (2, 2, 3)
@@ -36,8 +38,15 @@ BROADCAST_MINIMUM_S = 8.0
 JOIN_LIMIT_S = 5.0
 LIVENESS_S = 120  # a release may start a broadcast anew, and a no-show another
 QUIET_S = 4.0
+RECONCILED_EVERY_S = 8
+LOOKED_AT_S = 4
+DEBT_S = 25  # a lease and its retries, the reconciler's turn, and a look
 Audience = Callable[[RequestId, Event], Sequence[Notice]]
-ALARMS = {"feed_held_up_by_a_foreign_transaction"}  # nothing is wrong with who raises them
+ALARMS = {  # nothing is wrong with who raises them
+    "feed_held_up_by_a_foreign_transaction",
+    "money_needs_a_person",
+    "money_was_not_returned",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,11 @@ def simulate(seed: int, size: Size = Size()) -> History:
         _errors_are_kept(history),
         patch.object(deadlines, "BATCH_MAX", small),
         patch.object(feed, "PAGE_EVENTS_MAX", 5 * small),
+        patch.object(cashier, "LEASE", timedelta(seconds=6)),
+        patch.object(cashier, "WAIT_MIN", timedelta(seconds=0.2)),
+        patch.object(cashier, "WAIT_MAX", timedelta(seconds=2)),
+        patch.object(reconciler, "EVERY_S", float(RECONCILED_EVERY_S)),
+        patch.object(ledger, "PATIENCE", timedelta(seconds=4)),
         patch.object(feed, "audience", _remembered(vars(feed)["audience"])),
     ):
         run_in_virtual_time(_story(random, history, size))
@@ -66,13 +80,13 @@ async def _story(random: Random, history: History, size: Size) -> None:
     town = Town(random, ModelDatabase(random), history, random.choice((EAGER, EAGER, LAZY)))
     odds = (0.0, 0.01, 0.05)
     faults = Faults(random.choice(odds), random.choice(odds), random.choice((0.0, 0.002)))
-    till, terms = Till(town), _terms(random)
-    town.nodes = [Node(town.database, faults, terms, till) for _ in range(random.choice(NODES))]
+    stripe, terms = Stripe(town), _terms(random)
+    town.nodes = [Node(town.database, faults, terms, stripe) for _ in range(random.choice(NODES))]
     for node in town.nodes:
         node.peers = [other for other in town.nodes if other is not node]
         node.hints_lost = random.choice((0.0, 0.3, 1.0))
         node.start()
-    customers, mechanics = _populate(town, till, size)
+    customers, mechanics = _populate(town, stripe, size)
     history.terms = _plain(terms, mechanics)
     for mechanic in mechanics:
         mechanic.live()
@@ -82,7 +96,9 @@ async def _story(random: Random, history: History, size: Size) -> None:
     monkeys = [town.start(_kill_and_restart(town, node)) for node in town.nodes]
     await asyncio.sleep(FAULTS_END_S)
     _heal(town, faults, monkeys)
-    await _come_to_rest(town, lives)
+    stripe.heal()
+    await _come_to_rest(town, stripe, lives)
+    history.money = stripe.ledger()
     await _end(town)
 
 
@@ -104,12 +120,13 @@ def _plain(terms: Terms, mechanics: list[Mechanic]) -> Plain:
         "offline_window_s": OFFLINE_WINDOW_S,
         "overall_limit_s": OVERALL_LIMIT_S,
         "broadcast_minimum_s": BROADCAST_MINIMUM_S,
+        "debt_s": DEBT_S,
         "offline": terms.base_policy.offline.value,
         "mechanics": [str(mechanic.id) for mechanic in mechanics],
     }
 
 
-def _populate(town: Town, till: Till, size: Size) -> tuple[list[Customer], list[Mechanic]]:
+def _populate(town: Town, stripe: Stripe, size: Size) -> tuple[list[Customer], list[Mechanic]]:
     state = town.database.state
     state.plans[PLAN] = Plan(PLAN, "Video Session", 45, AMOUNT, 0, "cad", None, True)
     mechanics = [Mechanic(town, MechanicId(town.new_id())) for _ in range(size.mechanics)]
@@ -119,7 +136,7 @@ def _populate(town: Town, till: Till, size: Size) -> tuple[list[Customer], list[
     for _ in range(size.customers):
         known = tuple(town.random.sample(ids, 3))
         strangers = tuple(one for one in ids if one not in known)[:2]
-        customer = Customer(town, till, CustomerId(town.new_id()), known, strangers)
+        customer = Customer(town, stripe, CustomerId(town.new_id()), known, strangers)
         state.favorites |= {(customer.id, favorite) for favorite in known}
         customers.append(customer)
     town.history.favorites = {(str(one), str(other)) for one, other in state.favorites}
@@ -160,11 +177,15 @@ def _heal(town: Town, faults: Faults, monkeys: list["asyncio.Task[None]"]) -> No
     town.history.healed_s = town.now_s() + faults.slow_trip_s_max
 
 
-async def _come_to_rest(town: Town, lives: list["asyncio.Task[None]"]) -> None:
+async def _come_to_rest(town: Town, stripe: Stripe, lives: list["asyncio.Task[None]"]) -> None:
     """Until everybody has what they paid for, or it has taken far too long."""
     await asyncio.wait(lives, timeout=LIVENESS_S)
+    quiet_s = 0
     for _ in range(LIVENESS_S):
-        if not town.database.state.due:
+        state = town.database.state
+        quiet = not (stripe.under_way or state.due or state.books.are_owing)
+        quiet_s = quiet_s + 1 if quiet else 0
+        if quiet_s > RECONCILED_EVERY_S + LOOKED_AT_S:
             break
         await asyncio.sleep(1)
     await asyncio.sleep(QUIET_S)
@@ -175,6 +196,7 @@ async def _end(town: Town) -> None:
     history.ended_s = town.now_s()
     history.log = plain_log(state)
     history.final = plain_rows(state)
+    history.debts = plain_debts(state)
     for task in town.tasks:
         task.cancel()
     for node in town.nodes:
