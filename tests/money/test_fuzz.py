@@ -21,7 +21,7 @@ from headstart.payments.sandbox import SANDBOX_WEBHOOK_SECRET
 from tests.money.conftest import Bank, Json
 from tests.web.conftest import paid_event
 
-MALFORMED = int(os.environ.get("HEADSTART_TEST_MALFORMED_WEBHOOKS", "1500"))
+MALFORMED = int(os.environ.get("HEADSTART_TEST_MALFORMED_WEBHOOKS", "1000"))
 AT_ONCE = 16
 ANSWERS = {200, 400, 413, 415}
 ODD: tuple[Any, ...] = (
