@@ -17,6 +17,8 @@ LIVE = {"new", "reserved", "open", "matched", "between"}
 US = "us"
 LETS_GO = ("cancel", "capture")  # a bank says so when it is asked for the money
 DEBT_S = 60.0
+NOTICED_S = 60.0
+REFUSED_FOR_GOOD = ("card_refused", "hold_expired")
 
 
 def money(case: Case) -> Iterator[Finding]:
@@ -36,7 +38,7 @@ def money(case: Case) -> Iterator[Finding]:
         for sentence in (*_unpaid_work(case, paid, tale), *_untrue_excuses(paid, tale)):
             yield Finding("M4", tale.request, sentence)
         noticed_s = tale.rows[0]["committed_s"] - _since(case, paid["paid_s"])
-        if noticed_s > _bound_s(case):
+        if noticed_s > _noticed_within_s(case):
             yield Finding("L4", tale.request, f"paid, and noticed only after {noticed_s:.1f} s")
 
 
@@ -51,6 +53,10 @@ def _since(case: Case, at_s: float) -> float:
 
 def _bound_s(case: Case) -> float:
     return float(case.history.terms.get("debt_s", DEBT_S))
+
+
+def _noticed_within_s(case: Case) -> float:
+    return float(case.history.terms.get("noticed_s", NOTICED_S))
 
 
 def _not_settled(paid: Plain, tale: Tale, refused: dict[str, Plain]) -> Iterator[str]:
@@ -117,13 +123,23 @@ def _gone_s(paid: Plain) -> float:
 def _unpaid_work(case: Case, paid: Plain, tale: Tale) -> Iterator[str]:
     """A match whose money is not to be had ends soon, and there is none of a payment long gone."""
     bound_s, gone_s = _bound_s(case), _gone_s(paid)
+    refused_s = [
+        one["at_s"]
+        for one in paid["acts"]
+        if one["act"] == "capture" and one["outcome"] in REFUSED_FOR_GOOD
+    ]
     for moment, until_s in tale.lasting(case.history.ended_s):
         if moment.status != "matched":
             continue
         if paid["money"] != "taken" and until_s > _since(case, moment.since_s) + bound_s:
             yield f"{moment.who} works since {moment.since_s:.3f}, and nobody has paid"
+        for at_s in refused_s:
+            soon_s = case.told_s if at_s > case.history.healed_s else bound_s
+            if moment.since_s < at_s and _since(case, at_s) + soon_s < until_s:
+                yield f"{moment.who} works on after the bank has refused at {at_s:.3f}"
+    known_s = _since(case, gone_s) + _noticed_within_s(case)
     for row in tale.rows:
-        if row["kind"] == "request_matched" and row["committed_s"] > _since(case, gone_s) + bound_s:
+        if row["kind"] == "request_matched" and row["committed_s"] > known_s:
             yield f"matched at {row['committed_s']:.3f}, and the money went at {gone_s:.3f}"
 
 

@@ -4,7 +4,14 @@ Each sabotage replaces something of the real code, or of the model of the databa
 it lasts. The service itself has no switch for any of this.
 """
 
-from headstart.lab.sabotage import of_the_database, of_the_news, of_the_rules
+from headstart.lab.sabotage import of_the_database, of_the_money, of_the_news, of_the_rules
 from headstart.lab.sabotage.craft import SABOTAGES, Sabotage
 
-__all__ = ["SABOTAGES", "Sabotage", "of_the_database", "of_the_news", "of_the_rules"]
+__all__ = [
+    "SABOTAGES",
+    "Sabotage",
+    "of_the_database",
+    "of_the_money",
+    "of_the_news",
+    "of_the_rules",
+]

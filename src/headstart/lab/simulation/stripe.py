@@ -34,7 +34,7 @@ Answer = TypeVar("Answer")
 TRIP_S_MAX = 0.4
 DELIVERED_S_MAX = 4.0
 A_PAGE_LASTS = timedelta(seconds=40)
-LIFE_S_MAX = 30.0  # within which banks and the Dashboard do something to a payment
+LIFE_S_MAX = (3.0, 12.0, 30.0)  # within which banks and the Dashboard do something to a payment
 COMES_BACK_S_MAX = 6.0
 NO_BALANCE_TIMES = 2
 
@@ -99,7 +99,7 @@ class Stripe:
 
     async def _have_a_whim(self, purchase: Purchase) -> None:
         """The bank lets go of a hold, or takes the money back; somebody uses the Dashboard."""
-        await self._town.pause(LIFE_S_MAX)
+        await self._town.pause(self._town.random.choice(LIFE_S_MAX))
         now, dice = self._town.database.now(), self._town.random.random()
         if purchase.money == "held":
             by = DASHBOARD if dice < 0.6 else BANK

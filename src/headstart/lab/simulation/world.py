@@ -40,7 +40,8 @@ LIVENESS_S = 120  # a release may start a broadcast anew, and a no-show another
 QUIET_S = 4.0
 RECONCILED_EVERY_S = 8
 LOOKED_AT_S = 4
-DEBT_S = 25  # a lease and its retries, the reconciler's turn, and a look
+NOTICED_S = 16  # a webhook or the reconciler's turn, and a look
+DEBT_S = 25  # a lease, and retries
 Audience = Callable[[RequestId, Event], Sequence[Notice]]
 ALARMS = {  # nothing is wrong with who raises them
     "feed_held_up_by_a_foreign_transaction",
@@ -121,6 +122,7 @@ def _plain(terms: Terms, mechanics: list[Mechanic]) -> Plain:
         "overall_limit_s": OVERALL_LIMIT_S,
         "broadcast_minimum_s": BROADCAST_MINIMUM_S,
         "debt_s": DEBT_S,
+        "noticed_s": NOTICED_S,
         "offline": terms.base_policy.offline.value,
         "mechanics": [str(mechanic.id) for mechanic in mechanics],
     }
