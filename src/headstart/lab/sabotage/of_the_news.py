@@ -7,7 +7,7 @@ from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
-from headstart.app import deadlines, dispatcher, feed, fulfilment
+from headstart.app import deadlines, dispatcher, feed, fulfilment, reconciler
 from headstart.app.ports import Cursor, LoggedEvent, PaymentEvent, Unavailable
 from headstart.app.wakeups import Wakeups
 from headstart.core import audience
@@ -15,6 +15,7 @@ from headstart.core import events as happened
 from headstart.core.request import RequestId
 from headstart.lab.sabotage.craft import Patches, breaks
 from headstart.lab.simulation.database import StoredEvent
+from headstart.lab.simulation.ledger import ModelLedger
 from headstart.lab.simulation.store import ModelStore
 
 
@@ -30,6 +31,7 @@ def receipt_kept_before_the_work() -> Patches:
             return await self._heed(event, tx)
 
     yield patch.object(fulfilment.Fulfilment, "receive", receive)
+    yield from _no_second_look()
 
 
 @breaks("I3")
@@ -44,6 +46,17 @@ def acknowledged_before_the_commit() -> Patches:
             return fulfilment.Outcome.FULFILLED
 
     yield patch.object(fulfilment.Fulfilment, "receive", careless)
+    yield from _no_second_look()
+
+
+def _no_second_look() -> Patches:
+    """Only the payment service's own list of failures is looked through, and no doubts of ours."""
+
+    async def no_pages(_: reconciler.Reconciler) -> list[str]:
+        return []
+
+    yield patch.object(reconciler.Reconciler, "_unnoticed_pages", no_pages)
+    yield patch.object(ModelLedger, "_doubts", lambda _: ())
 
 
 @breaks("I3")
