@@ -78,6 +78,29 @@ def _change_final(**columns: Any) -> Callable[[History], History]:
     return change
 
 
+def _change_money(**columns: Any) -> Callable[[History], History]:
+    """Of all that was paid."""
+
+    def change(history: History) -> History:
+        changed = [one | columns if one["paid_s"] else one for one in history.money]
+        return replace(history, money=changed)
+
+    return change
+
+
+def _act(act: str, at_s: float, *keys: str) -> dict[str, Any]:
+    done = [{"act": act, "by": "us", "at_s": at_s, "key": key, "outcome": "done"} for key in keys]
+    return {"acts": done}
+
+
+def _end_all(status: str) -> Callable[[History], History]:
+    def end(history: History) -> History:
+        debts = [debt | {"state": status, "due_s": 0.0, "result": ""} for debt in history.debts]
+        return replace(history, debts=debts, ended_s=1e6)
+
+    return end
+
+
 TAMPERED: dict[str, tuple[str, Callable[[History], History]]] = {
     "an answer that is not true": ("I2", _forge_an_answer),
     "a payment that made nothing": (
@@ -95,6 +118,21 @@ TAMPERED: dict[str, tuple[str, Callable[[History], History]]] = {
     "a row with a life of its own": ("I9", _change_final(fallback="tired")),
     "a fold that is not the row": ("I9", _change_final(replays=False)),
     "a frame that is lost": ("L3", _lose_a_frame),
+    "money that stays with us": ("M1", _change_money(money="taken", returned=0, acts=[])),
+    "money that is held for ever": ("M1", _change_money(money="held", acts=[])),
+    "money that is returned and kept": ("M1", _change_money(money="taken", returned_by_us=1)),
+    "more returned than was taken": ("M1", _change_money(returned=10**9)),
+    "a capture under two keys": ("M2", _change_money(**_act("capture", 1e6, "one", "two"))),
+    "a refund under two keys": ("M2", _change_money(**_act("refund", 1e6, "one", "two"))),
+    "a capture before the match": ("M3", _change_money(**_act("capture", 0.0, "one"))),
+    "a refund before the end": ("M3", _change_money(**_act("refund", 0.0, "one"))),
+    "somebody who works unpaid": (
+        "M4",
+        lambda one: replace(_change_money(money="held")(one), terms=one.terms | {"debt_s": 0.0}),
+    ),
+    "a page that is closed for nothing": ("M5", _change_money(**_act("expire", -1.0, "one"))),
+    "a debt that is never settled": ("L4", _end_all("due")),
+    "a person who is called for nothing": ("L4", _end_all("refused")),
     "an error": ("E", lambda one: replace(one, errors=["sweep_failed"])),
 }
 

@@ -114,7 +114,8 @@ def _too_early(paid: Plain, tale: Tale) -> Iterator[str]:
 def _gone_s(paid: Plain) -> float:
     """When others had taken away everything that there was."""
     if paid["money"] == "cancelled":
-        return min(float(one["at_s"]) for one in paid["acts"] if one["act"] in LETS_GO)
+        let_go = (float(one["at_s"]) for one in paid["acts"] if one["act"] in LETS_GO)
+        return min(let_go, default=float("inf"))
     by_others = [float(one["at_s"]) for one in _done(paid, "refund", "dashboard")]
     whole = paid["returned"] - paid["returned_by_us"] >= paid["amount"]
     return max(by_others) if by_others and whole else float("inf")

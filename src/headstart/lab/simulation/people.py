@@ -52,7 +52,7 @@ class Customer:
     async def live(self) -> None:
         """One booking's life."""
         town = self.town
-        town.spawn(Listener(town, self.who, lambda _: None).listen())
+        town.spawn(Listener(town, self.who, self._heed).listen())
         await town.pause(BOOKING_SPREAD_S)
         pages = [self._book() for _ in range(town.random.choice(PAGES))]
         await asyncio.gather(*(self._buy(page, haste) for haste, page in enumerate(pages)))
@@ -65,6 +65,17 @@ class Customer:
         ended = (Completed, Unfilled, Cancelled)
         mine = (one for one in requests if one.customer == self.id)
         return any(not isinstance(one.state, ended) for one in mine)
+
+    def _heed(self, frame: Frame) -> None:
+        """After the match only an operator can cancel; some call one at once."""
+        if frame.event == "request_accepted" and self.town.chance(0.04):
+            operator = Principal(Role.OPERATOR, self.town.new_id())
+            request_id = RequestId(UUID(frame.payload["session_id"]))
+            cancel = commands.CancelRequest(request_id, operator.actor)
+            self.town.spawn(self._call(operator, cancel))
+
+    async def _call(self, operator: Principal, cancel: commands.Command) -> None:
+        await self.town.order(operator, cancel)
 
     def _book(self) -> Intake:
         """An intake with its payment page."""
