@@ -96,7 +96,9 @@ class Cashier:
         """Do everything that is due now; answers the seconds to sleep."""
         self._woken.clear()
         while claimed := await self._operations.claim(CLAIM_MAX, LEASE):
-            await asyncio.gather(*map(self._carry_out, claimed))
+            attempts = await asyncio.gather(*map(self._carry_out, claimed), return_exceptions=True)
+            for failed in filter(None, attempts):  # after all of them: none goes on by itself
+                raise failed
         next_due_s = await self._operations.next_due_s()
         return POLL_S if next_due_s is None else min(POLL_S, max(RETRY_S, next_due_s))
 
