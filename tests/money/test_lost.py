@@ -1,5 +1,6 @@
 """Webhooks that never come, pages paid behind our back: reconciler and success page know them."""
 
+from headstart.store.operations import PATIENCE
 from tests.money.conftest import Bank
 
 
@@ -73,6 +74,23 @@ async def test_a_refund_that_comes_back_needs_a_person_who_tries_again(bank: Ban
     assert (await bank.world.client.post(path, headers=headers)).status_code == 200
     await bank.comes_to(request, "cancelled", "returned")
     assert (await bank.world.client.post(path, headers=headers)).status_code == 404
+
+
+async def test_nobody_is_looked_for_when_the_money_went_during_the_match(bank: Bank) -> None:
+    request = await bank.book(await bank.customer())
+    _, mechanic = await bank.mechanic()
+    await bank.accept(request, mechanic)
+    await bank.lever("refund", payment_intent=await bank.payment(request))
+    seen = "select true from headstart.payments where amount_refunded > 0"
+    await bank.until(lambda: bank.pool.fetchval(seen))
+    await bank.settled()
+    assert await bank.stands(request) == ("matched", "returned"), "who did it knows why"
+    await bank.order(request, "release", mechanic)
+    assert await bank.stands(request) == ("pending", "returned")
+    await bank.pass_time(PATIENCE.total_seconds() / 60)
+    assert bank.world.service.money
+    await bank.world.service.money.reconciler.reconcile()
+    await bank.comes_to(request, "cancelled", "returned")
 
 
 async def test_a_disputed_payment_is_never_refunded_by_itself(bank: Bank) -> None:

@@ -138,10 +138,20 @@ def _unpaid_work(case: Case, paid: Plain, tale: Tale) -> Iterator[str]:
             soon_s = case.told_s if at_s > case.history.healed_s else bound_s
             if moment.since_s < at_s and _since(case, at_s) + soon_s < until_s:
                 yield f"{moment.who} works on after the bank has refused at {at_s:.3f}"
-    known_s = _since(case, gone_s) + _noticed_within_s(case)
-    for row in tale.rows:
-        if row["kind"] == "request_matched" and row["committed_s"] > known_s:
-            yield f"matched at {row['committed_s']:.3f}, and the money went at {gone_s:.3f}"
+    for since_s, until_s in _searches(tale):
+        if until_s > _since(case, max(since_s, gone_s)) + _noticed_within_s(case):
+            yield f"somebody is looked for until {until_s:.3f}, and the money went at {gone_s:.3f}"
+
+
+def _searches(tale: Tale) -> Iterator[tuple[float, float]]:
+    """From when until when somebody was looked for, once for each match that was undone."""
+    since_s = None
+    for moment in tale.moments:
+        if moment.status in ("reserved", "open"):
+            since_s = moment.since_s if since_s is None else since_s
+        elif since_s is not None:
+            yield since_s, moment.since_s
+            since_s = None
 
 
 def _untrue_excuses(paid: Plain, tale: Tale) -> Iterator[str]:

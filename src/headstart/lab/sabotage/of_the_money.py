@@ -1,7 +1,7 @@
 """Money that is forgotten, moved twice, moved too early, or not there at all."""
 
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -124,6 +124,21 @@ def news_of_money_ignored() -> Patches:
     """What is returned in the Dashboard is not noticed, and the request goes on."""
     yield patch.object(Cashier, "_compare", _nothing)
     yield patch.object(fulfilment.Fulfilment, "_is_gone", _nothing)
+
+
+@breaks("M4")
+def gone_during_a_match_is_forgotten() -> Patches:
+    """What was returned while somebody was coming is not thought of when they withdraw."""
+    doubts = ledger.ModelLedger._doubts
+
+    def careless(self: ledger.ModelLedger) -> Iterator[tuple[datetime, str]]:
+        state = self._database.state
+        for since, subject in doubts(self):
+            request = state.books.whose.get(subject)
+            if request is None or ledger.status_of(state.requests[request]) != "pending":
+                yield since, subject
+
+    yield patch.object(ledger.ModelLedger, "_doubts", careless)
 
 
 @breaks("M4")

@@ -35,7 +35,7 @@ def money_follows(database: ModelDatabase, transaction: Transaction, change: Cha
     if isinstance(first, SessionRequested):
         _note_the_payment(transaction, request, first.payment)
     payment = _payment_behind(database, transaction, request.id)
-    status, before = _status(request), change.before and _status(change.before)
+    status, before = status_of(request), change.before and status_of(change.before)
     if payment is None or payment.payment_intent is None or status == before:
         return
     if status == "matched" and payment.hold:
@@ -87,7 +87,8 @@ def debt(database: ModelDatabase, transaction: Transaction, key: str) -> Debt | 
     return transaction.books.debts.get(key) or database.state.books.debts.get(key)
 
 
-def _status(request: SessionRequest) -> str:
+def status_of(request: SessionRequest) -> str:
+    """As the database says it."""
     name = type(request.state).__name__.lower()
     return "pending" if name in PENDING else name
 
@@ -238,7 +239,7 @@ class ModelLedger(_OnTheModel):
             if request_id is None:
                 return None
             payment, request = state.books.behind[request_id], state.requests[request_id]
-            return PaidRequest(request_id, payment.checkout_session, _status(request))
+            return PaidRequest(request_id, payment.checkout_session, status_of(request))
 
     async def doubtful(self, limit: int) -> Sequence[str]:
         """Oldest first; not what is looked at just now, or was a moment ago."""
@@ -257,12 +258,14 @@ class ModelLedger(_OnTheModel):
                 yield booked_at, intake.checkout_session_id
         for payment_id, request_id in state.books.whose.items():
             request, sight = state.requests[request_id], state.books.sights.get(payment_id)
-            status = _status(request)
+            status = status_of(request)
             if sight and sight.payment.amount_capturable > 0:
                 ends_at = sight.payment.capture_before
                 ends_soon = ends_at is not None and ends_at < now + HOLD_MARGIN
                 if ends_soon or status in ("completed", *ENDED_UNSERVED):
                     yield sight.seen_at, payment_id
+            if sight and sight.payment.is_gone and status == "pending":
+                yield sight.seen_at, payment_id
             back = state.books.debts.get(f"{OperationKind.GIVE_BACK}:{request_id}")
             kept = sight is not None and sight.payment.amount_kept > 0
             if kept and back and back.state == "done" and status in ENDED_UNSERVED:
@@ -324,7 +327,7 @@ class Purchases(_OnTheModel):
                 for one in seen.values()
                 if one.customer == customer
                 and one.id != but
-                and _status(one) in ("pending", "matched")
+                and status_of(one) in ("pending", "matched")
             ]
             return max(live, key=lambda one: one.created_at).id if live else None
 

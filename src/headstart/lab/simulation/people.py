@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -43,6 +43,7 @@ class Customer:
     id: CustomerId
     favorites: tuple[MechanicId, ...]
     strangers: tuple[MechanicId, ...]
+    bought: dict[RequestId, IntakeId] = field(default_factory=dict)
 
     @property
     def who(self) -> Principal:
@@ -68,14 +69,19 @@ class Customer:
 
     def _heed(self, frame: Frame) -> None:
         """After the match only an operator can cancel; some call one at once."""
-        if frame.event == "request_accepted" and self.town.chance(0.04):
-            operator = Principal(Role.OPERATOR, self.town.new_id())
+        if frame.event == "request_accepted" and self.town.chance(0.1):
             request_id = RequestId(UUID(frame.payload["session_id"]))
-            cancel = commands.CancelRequest(request_id, operator.actor)
-            self.town.spawn(self._call(operator, cancel))
+            self.town.spawn(self._call_an_operator(request_id))
 
-    async def _call(self, operator: Principal, cancel: commands.Command) -> None:
-        await self.town.order(operator, cancel)
+    async def _call_an_operator(self, request_id: RequestId) -> None:
+        """Who cancels; or returns the money by hand, and then takes the mechanic off the job."""
+        operator = Principal(Role.OPERATOR, self.town.new_id())
+        if self.town.chance(0.4):
+            await self.town.order(operator, commands.CancelRequest(request_id, operator.actor))
+            return
+        self.stripe.return_by_hand(self.bought[request_id])
+        await self.town.pause(8.0)
+        await self.town.order(operator, commands.ReleaseMatch(request_id, None, operator.actor))
 
     def _book(self) -> Intake:
         """An intake with its payment page."""
@@ -92,6 +98,7 @@ class Customer:
         if page is not None:
             request_id = request_id_of(intake.id, page.id)
             self.town.booked.append(request_id)
+            self.bought[request_id] = intake.id
             await asyncio.gather(self._come_back_from_paying(page), self._interfere(request_id))
 
     def _intake(self) -> Intake:

@@ -110,10 +110,18 @@ class Stripe:
             purchase.disputed = True
             purchase.note("dispute", BANK, now, None, "done")
             self._announce("charge.dispute.created", purchase)
-        elif purchase.left > 0 and not purchase.disputed:
-            amount = purchase.left // 2 if dice < 0.4 else purchase.left
+        else:
+            self._return(purchase, purchase.left // 2 if dice < 0.4 else purchase.left)
+
+    def return_by_hand(self, intake_id: IntakeId) -> None:
+        """All of it, in the Dashboard, if there is any."""
+        purchase = self._of_intake[intake_id]
+        self._return(purchase, purchase.left)
+
+    def _return(self, purchase: Purchase, amount: int) -> None:
+        if amount > 0 and not purchase.disputed:
             purchase.refund(amount, DASHBOARD)
-            purchase.note("refund", DASHBOARD, now, None, "done")
+            purchase.note("refund", DASHBOARD, self._town.database.now(), None, "done")
             self._announce("refund.created", purchase)
 
     async def _come_back(self, purchase: Purchase, refund: Refund) -> None:

@@ -89,7 +89,7 @@ from headstart.session_requests where payment_intent_id = :payment_intent_id;
 -- doubtful_money
 -- Where what we know of a payment and what we did about it do not fit, oldest first: pages that
 -- may have been paid unnoticed, holds that are over or about to be, money that is neither earned
--- nor returned. Each is worth one look. What was looked at within :patience is left alone.
+-- nor returned, or gone while somebody is still looked for. Each is worth one look. What was looked at within :patience is left alone.
 with doubtful as (
     select i.checkout_session_id as subject, i.created_at as since
     from headstart.intakes i
@@ -103,6 +103,8 @@ with doubtful as (
     where p.amount_capturable > 0
        and (p.capture_before < headstart.clock() + :hold_margin::interval
             or r.status in ('completed', 'unfilled', 'cancelled'))
+       or r.status = 'pending' and (p.status = 'canceled'
+            or p.status = 'succeeded' and p.amount_refunded >= p.amount_received)
     union all
     select r.payment_intent_id, r.created_at
     from headstart.session_requests r
