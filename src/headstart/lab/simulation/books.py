@@ -67,6 +67,12 @@ class Books:
         self.whose |= news.whose
         self.booked_at |= news.booked_at
 
+    def copy(self) -> "Books":
+        """As it is now."""
+        copied = Books()
+        copied.add(self)
+        return copied
+
     def next_id(self) -> int:
         """Given out for good, committed or not."""
         self.last_id += 1

@@ -258,13 +258,13 @@ class Transaction:
 
     def mark(self) -> "Mark":
         """Where a savepoint is."""
-        written = (self.requests, self.checkouts, self.intakes, self.receipts)
+        written = (self.requests, self.checkouts, self.intakes, self.receipts, self.books)
         copies = tuple(one.copy() for one in written)
         return Mark(copies, len(self.events), len(self._held))
 
     def back_to(self, mark: "Mark") -> None:
         """Nothing since then has happened. The number stays: it was given out."""
-        self.requests, self.checkouts, self.intakes, self.receipts = mark.written
+        self.requests, self.checkouts, self.intakes, self.receipts, self.books = mark.written
         del self.events[mark.events :]
         self._release(mark.held)
 
