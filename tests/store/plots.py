@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 from headstart.app.flags import FAVORITES_PRIORITY
 from headstart.app.ports import Change, Cursor, Intake, PaymentEvent, Seen
 from headstart.core import commands
+from headstart.core.commands import Actor
 from headstart.core.decide import decide
 from headstart.core.evolve import evolve
 from headstart.core.policy import OfflinePolicy, Policy
@@ -230,7 +231,9 @@ class Databases(RuleBasedStateMachine):
             return None
         concerns: MechanicId = getattr(seen[0].request.state, "mechanic", MECHANICS[0])
         mechanic = whom or concerns
-        by_whom = mechanic_actor(mechanic)
+        customer = seen[0].request.customer
+        by_mechanic = order is not commands.CancelRequest
+        by_whom = mechanic_actor(mechanic) if by_mechanic else Actor("customer", str(customer))
         takes = "mechanic" in order.__dataclass_fields__
         command = order(booking.request_id, *([mechanic] if takes else []), by_whom)
         return _judge(seen[0], command, key)

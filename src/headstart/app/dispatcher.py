@@ -92,27 +92,30 @@ class Dispatcher:
         The caller announces after its commit. An error in the priority path opens the request to
         everybody instead of losing it.
         """
-        change = await self._judge_new(command, requests)
+        change, failed = await self._judge_new(command, requests)
         if await requests.create(change):
+            PRIORITY_ERRORS.inc(failed)
             _count([change])
             return change.request
         [existing] = await requests.see([command.request_id])
         assert existing.request, "a request that cannot be created exists"
         return existing.request
 
-    async def _judge_new(self, command: commands.RequestSession, requests: Requests) -> Change:
+    async def _judge_new(
+        self, command: commands.RequestSession, requests: Requests
+    ) -> tuple[Change, bool]:
+        """The change, and whether the priority path failed."""
         try:
             async with requests.transaction() as attempt:
                 mechanics = [step.mechanic for step in command.chain]
                 seen = await attempt.see_facts(command.customer, mechanics)
-            return _judge_creation(seen, command)
+            return _judge_creation(seen, command), False
         except Unavailable:
             raise
         except Exception:
             log.exception("priority_path_failed", request_id=str(command.request_id))
-            PRIORITY_ERRORS.inc()
             failed = Seen(None, Facts(failed=True), await requests.clock())
-            return _judge_creation(failed, command)
+            return _judge_creation(failed, command), True
 
     async def enforce_due(self, limit: int) -> int:
         """Act on up to ``limit`` requests whose deadline has passed; answers how many."""
