@@ -89,7 +89,8 @@ from headstart.session_requests where payment_intent_id = :payment_intent_id;
 -- doubtful_money
 -- Where what we know of a payment and what we did about it do not fit, oldest first: pages that
 -- may have been paid unnoticed, holds that are over or about to be, money that is neither earned
--- nor returned, or gone while somebody is still looked for. Each is worth one look. What was looked at within :patience is left alone.
+-- nor returned, or gone while somebody is still looked for. Each is worth one look. What was looked
+-- at within :patience is left alone.
 with doubtful as (
     select i.checkout_session_id as subject, i.created_at as since
     from headstart.intakes i
