@@ -194,36 +194,37 @@ def request_session(
     )
 
 
-def _by(mechanic: MechanicId) -> Actor:
+def by(mechanic: MechanicId) -> Actor:
+    """This mechanic, as the one who acts."""
     return Actor("mechanic", str(mechanic))
 
 
 def accept(mechanic: MechanicId) -> commands.AcceptOffer:
-    return commands.AcceptOffer(REQUEST, mechanic, _by(mechanic))
+    return commands.AcceptOffer(REQUEST, mechanic, by(mechanic))
 
 
 def decline(mechanic: MechanicId) -> commands.DeclineOffer:
-    return commands.DeclineOffer(REQUEST, mechanic, _by(mechanic))
+    return commands.DeclineOffer(REQUEST, mechanic, by(mechanic))
 
 
 def release(mechanic: MechanicId) -> commands.ReleaseMatch:
-    return commands.ReleaseMatch(REQUEST, mechanic, _by(mechanic))
+    return commands.ReleaseMatch(REQUEST, mechanic, by(mechanic))
 
 
 def join(mechanic: MechanicId) -> commands.JoinSession:
-    return commands.JoinSession(REQUEST, mechanic, _by(mechanic))
+    return commands.JoinSession(REQUEST, mechanic, by(mechanic))
 
 
 def complete(mechanic: MechanicId | None) -> commands.CompleteSession:
-    return commands.CompleteSession(REQUEST, mechanic, _by(mechanic) if mechanic else THE_OPERATOR)
+    return commands.CompleteSession(REQUEST, mechanic, by(mechanic) if mechanic else THE_OPERATOR)
 
 
 def ask_everyone(actor: Actor = THE_CUSTOMER) -> commands.AskEveryone:
     return commands.AskEveryone(REQUEST, actor)
 
 
-def cancel() -> commands.CancelRequest:
-    return commands.CancelRequest(REQUEST, THE_CUSTOMER)
+def cancel(actor: Actor = THE_CUSTOMER) -> commands.CancelRequest:
+    return commands.CancelRequest(REQUEST, actor)
 
 
 def deadline() -> commands.EnforceDeadline:

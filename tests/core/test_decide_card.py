@@ -95,6 +95,14 @@ ROWS = {
         cast.cancel(),
         UNKNOWN, [cast.cancelled(asked=PREFERRED)], [cast.cancelled()], TAKEN, GONE, GONE, NOTHING,
     ),
+    "cancel_by_winner": row(
+        cast.cancel(cast.by(PREFERRED)),
+        UNKNOWN, NOT_YOURS, NOT_YOURS, NOT_YOURS, NOT_YOURS, NOT_YOURS, NOT_YOURS,
+    ),
+    "cancel_by_the_system": row(
+        cast.cancel(commands.SYSTEM),
+        UNKNOWN, NOT_YOURS, NOT_YOURS, NOT_YOURS, NOT_YOURS, NOT_YOURS, NOT_YOURS,
+    ),
     "release_by_winner": row(
         cast.release(PREFERRED),
         UNKNOWN, NOT_YOURS, NOT_YOURS,

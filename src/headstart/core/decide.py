@@ -107,10 +107,10 @@ def _accept(
         case Reserved() if state.mechanic != mechanic:
             return Refusal.RESERVED
         case Reserved() | Open():
-            refusal = _may_not_accept(request, mechanic, facts)
-            return refusal or [
-                happened.RequestMatched(mechanic, _stage(state), _join_by(request, now))
-            ]
+            limit = request.policy.join_limit
+            join_by = None if limit is None else now + limit
+            taken = happened.RequestMatched(mechanic, _stage(state), join_by)
+            return _may_not_accept(request, mechanic, facts) or [taken]
         case _:
             return _too_late(state)
 
@@ -126,11 +126,6 @@ def _may_not_accept(request: SessionRequest, mechanic: MechanicId, facts: Facts)
     if mechanic in request.excluded:
         return Refusal.ALREADY_DECLINED
     return Refusal.MECHANIC_BUSY if known.busy else None
-
-
-def _join_by(request: SessionRequest, now: datetime) -> datetime | None:
-    limit = request.policy.join_limit
-    return None if limit is None else now + limit
 
 
 def _decline(request: SessionRequest, mechanic: MechanicId, facts: Facts, now: datetime) -> Events:
@@ -161,6 +156,8 @@ def _ask_everyone(
 
 
 def _cancel(request: SessionRequest, actor: commands.Actor) -> Events | Refusal:
+    if actor.role not in tuple(CancelReason):
+        return Refusal.NOT_YOURS
     state, reason = request.state, CancelReason(actor.role)
     match state:
         case Reserved():

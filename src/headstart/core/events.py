@@ -39,10 +39,14 @@ class SessionRequested:
 
 
 @dataclass(frozen=True, slots=True)
-class RequestReserved:
+class _OfMechanic:
+    mechanic: requests.MechanicId
+
+
+@dataclass(frozen=True, slots=True)
+class RequestReserved(_OfMechanic):
     """``mechanic`` alone may see and accept the request until ``until``."""
 
-    mechanic: requests.MechanicId
     step: int
     window: timedelta
     until: datetime
@@ -50,27 +54,23 @@ class RequestReserved:
 
 
 @dataclass(frozen=True, slots=True)
-class FavoriteSkipped:
+class _WithReason(_OfMechanic):
+    reason: requests.FallbackReason
+
+
+class FavoriteSkipped(_WithReason):
     """A favourite of the chain was not asked, and why."""
 
-    mechanic: requests.MechanicId
-    reason: requests.FallbackReason
 
-
-@dataclass(frozen=True, slots=True)
-class WindowShortened:
-    """The favourite went offline, and the policy shortens the window for that."""
-
-    mechanic: requests.MechanicId
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ReservationEnded:
+class ReservationEnded(_WithReason):
     """The favourite's turn is over without a match."""
 
-    mechanic: requests.MechanicId
-    reason: requests.FallbackReason
+
+@dataclass(frozen=True, slots=True)
+class WindowShortened(_OfMechanic):
+    """The favourite went offline, and the policy shortens the window for that."""
+
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,34 +85,31 @@ class RequestOpened:
     untold: frozenset[requests.MechanicId]
 
 
-@dataclass(frozen=True, slots=True)
-class OfferDeclined:
+class OfferDeclined(_OfMechanic):
     """One of everybody said no."""
 
-    mechanic: requests.MechanicId
-
 
 @dataclass(frozen=True, slots=True)
-class RequestMatched:
-    mechanic: requests.MechanicId
+class RequestMatched(_OfMechanic):
+    """The first to accept has won; ``join_by`` is None where nobody watches whether they come."""
+
     stage: Stage
     join_by: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class MechanicJoined:
-    mechanic: requests.MechanicId
+class MechanicJoined(_OfMechanic):
+    """Whoever won has come."""
 
 
 @dataclass(frozen=True, slots=True)
-class MatchReleased:
-    mechanic: requests.MechanicId
+class MatchReleased(_OfMechanic):
+    """The match is undone, and why."""
+
     reason: UndoReason
 
 
-@dataclass(frozen=True, slots=True)
-class SessionCompleted:
-    mechanic: requests.MechanicId
+class SessionCompleted(_OfMechanic):
+    """Whoever won has done the job."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,18 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from headstart.core import events as happened
-from headstart.core.request import (
-    Cancelled,
-    Completed,
-    Fallback,
-    FallbackReason,
-    Matched,
-    Open,
-    RequestId,
-    Reserved,
-    SessionRequest,
-    Unfilled,
-)
+from headstart.core import request as states
+from headstart.core.request import Fallback, FallbackReason, RequestId, SessionRequest
+
+Changes = dict[str, Any]
 
 
 def evolve(
@@ -34,7 +26,8 @@ def evolve(
             request = _begin(request_id, event, at)
         else:
             assert request is not None, "a request begins with SessionRequested"
-            request = _after(request, event, at)
+            changes = _changes(request, event, at) or _conclusion(request, event, at)
+            request = replace(request, version=request.version + 1, **changes)
     assert request is not None, "a request begins with SessionRequested"
     return request
 
@@ -48,73 +41,57 @@ def _begin(request_id: RequestId, event: happened.SessionRequested, at: datetime
         routing_type=event.routing_type,
         policy=event.policy,
         chain=event.chain,
-        state=Open(at),  # replaced by the event that follows in the same instant
+        state=states.Open(at),  # replaced by the event that follows in the same instant
         preferred=event.preferred,
     )
 
 
-def _next(request: SessionRequest, **changes: Any) -> SessionRequest:
-    """What an event makes of a request: its version counts the events."""
-    return replace(request, version=request.version + 1, **changes)
-
-
-def _after(request: SessionRequest, event: happened.Event, at: datetime) -> SessionRequest:
+def _changes(request: SessionRequest, event: happened.Event, at: datetime) -> Changes:
+    """What an event of the dispatch changes."""
     match event:
         case happened.RequestReserved():
-            return _reserved(request, event, at)
+            return {
+                "state": states.Reserved(event.mechanic, event.step, event.until, event.shortened),
+                "priority_window": event.window,
+                "priority_notified_at": request.priority_notified_at or at,
+            }
         case happened.WindowShortened(until=until):
-            assert isinstance(request.state, Reserved), "only a window can be shortened"
-            return _next(request, state=replace(request.state, until=until, shortened=True))
-        case happened.ReservationEnded(mechanic=mechanic, reason=reason):
-            if reason is FallbackReason.DECLINED:
-                return _next(request, excluded=request.excluded | {mechanic})
-            return _next(request, silent=request.silent | {mechanic})
+            assert isinstance(request.state, states.Reserved), "only a window can be shortened"
+            return {"state": replace(request.state, until=until, shortened=True)}
+        case happened.ReservationEnded(mechanic=mechanic, reason=FallbackReason.DECLINED):
+            return {"excluded": request.excluded | {mechanic}}
+        case happened.ReservationEnded(mechanic=mechanic):
+            return {"silent": request.silent | {mechanic}}
         case happened.RequestOpened():
-            return _opened(request, event, at)
+            return {
+                "state": states.Open(event.until),
+                "fallback": Fallback(at, event.fallback) if event.fallback else request.fallback,
+                "broadcast_at": request.broadcast_at or at,
+            }
         case happened.OfferDeclined(mechanic=mechanic):
-            return _next(request, excluded=request.excluded | {mechanic})
+            return {"excluded": request.excluded | {mechanic}}
         case happened.MatchReleased(mechanic=mechanic):
-            excluded = request.excluded | {mechanic}
-            return _next(request, excluded=excluded, round=request.round + 1)
+            return {"excluded": request.excluded | {mechanic}, "round": request.round + 1}
         case _:
-            return _concluded(request, event, at)
+            return {}
 
 
-def _concluded(request: SessionRequest, event: happened.Event, at: datetime) -> SessionRequest:
+def _conclusion(request: SessionRequest, event: happened.Event, at: datetime) -> Changes:
+    """What an event of a match, or of the end, changes; nothing for FavoriteSkipped, and for what
+    a later release may have written."""
     match event:
         case happened.RequestMatched(mechanic=mechanic, join_by=join_by):
-            return _next(request, state=Matched(mechanic, at, join_by))
+            return {"state": states.Matched(mechanic, at, join_by)}
         case happened.MechanicJoined():
-            assert isinstance(request.state, Matched), "only a match can be joined"
-            return _next(request, state=replace(request.state, join_by=None))
+            assert isinstance(request.state, states.Matched), "only a match can be joined"
+            return {"state": replace(request.state, join_by=None)}
         case happened.SessionCompleted(mechanic=mechanic):
-            assert isinstance(request.state, Matched), "only a match can be completed"
-            return _next(request, state=Completed(mechanic, request.state.at))
+            assert isinstance(request.state, states.Matched), "only a match can be completed"
+            return {"state": states.Completed(mechanic, request.state.at)}
         case happened.RequestCancelled(asked=asked):
-            silent = request.silent | {asked} if asked else request.silent
-            return _next(request, state=Cancelled(), silent=silent)
+            silent = request.silent | ({asked} if asked else set())
+            return {"state": states.Cancelled(), "silent": silent}
         case happened.RequestUnfilled():
-            return _next(request, state=Unfilled())
+            return {"state": states.Unfilled()}
         case _:
-            return _next(request)  # FavoriteSkipped, and what a later release may have written
-
-
-def _reserved(
-    request: SessionRequest, event: happened.RequestReserved, at: datetime
-) -> SessionRequest:
-    return _next(
-        request,
-        state=Reserved(event.mechanic, event.step, event.until, event.shortened),
-        priority_window=event.window,
-        priority_notified_at=request.priority_notified_at or at,
-    )
-
-
-def _opened(request: SessionRequest, event: happened.RequestOpened, at: datetime) -> SessionRequest:
-    fell_back = Fallback(at, event.fallback) if event.fallback else request.fallback
-    return _next(
-        request,
-        state=Open(event.until),
-        fallback=fell_back,
-        broadcast_at=request.broadcast_at or at,
-    )
+            return {}

@@ -1,35 +1,26 @@
 """Every named, polite "no". A refusal is an answer, not an error."""
 
 from enum import StrEnum
+from typing import Self
 
 
 class Refusal(StrEnum):
-    """The value is the promise to other people's programs; ``sentence`` is for a person."""
+    """The value is the promise to other people's programs; ``sentence`` is for a person, and may be
+    shown to anybody who receives this refusal."""
 
-    UNKNOWN_REQUEST = "unknown_request"
-    RESERVED = "reserved"
-    ALREADY_MATCHED = "already_matched"
-    GONE = "gone"
-    ALREADY_DECLINED = "already_declined"
-    MECHANIC_NOT_APPROVED = "mechanic_not_approved"
-    MECHANIC_BUSY = "mechanic_busy"
-    NOT_YOURS = "not_yours"
-    NOT_MATCHED = "not_matched"
+    UNKNOWN_REQUEST = "unknown_request", "There is no such session request."
+    RESERVED = "reserved", "This request is held for another mechanic."
+    ALREADY_MATCHED = "already_matched", "This request is taken: a mechanic is matched with it."
+    GONE = "gone", "This request has ended."
+    ALREADY_DECLINED = "already_declined", "You declined or withdrew from this request."
+    MECHANIC_NOT_APPROVED = "mechanic_not_approved", "Only approved mechanics may accept."
+    MECHANIC_BUSY = "mechanic_busy", "Finish or release your current job first: one at a time."
+    NOT_YOURS = "not_yours", "This request is not yours to change."
+    NOT_MATCHED = "not_matched", "This request is not matched with anybody."
 
-    @property
-    def sentence(self) -> str:
-        """One sentence that may be shown to anybody who receives this refusal."""
-        return _SENTENCES[self]
+    sentence: str
 
-
-_SENTENCES = {
-    Refusal.UNKNOWN_REQUEST: "There is no such session request.",
-    Refusal.RESERVED: "This request is held for another mechanic.",
-    Refusal.ALREADY_MATCHED: "This request is taken: a mechanic has been matched with it.",
-    Refusal.GONE: "This request has ended.",
-    Refusal.ALREADY_DECLINED: "You declined or withdrew from this request.",
-    Refusal.MECHANIC_NOT_APPROVED: "Only approved mechanics may accept.",
-    Refusal.MECHANIC_BUSY: "Finish or release your current job first: one job at a time.",
-    Refusal.NOT_YOURS: "This request is not matched with you.",
-    Refusal.NOT_MATCHED: "This request is not matched with anybody.",
-}
+    def __new__(cls, value: str, sentence: str) -> Self:
+        refusal = str.__new__(cls, value)
+        refusal._value_, refusal.sentence = value, sentence
+        return refusal

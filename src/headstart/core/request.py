@@ -138,9 +138,7 @@ class SessionRequest:
     def due_at(self) -> datetime | None:
         """The moment at which the system acts if nobody else did."""
         match self.state:
-            case Reserved(until=until) | Open(until=until):
-                return until
-            case Matched(join_by=join_by):
-                return join_by
+            case Reserved(until=due_at) | Open(until=due_at) | Matched(join_by=due_at):
+                return due_at
             case Completed() | Unfilled() | Cancelled():
                 return None

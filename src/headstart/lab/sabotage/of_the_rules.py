@@ -113,25 +113,25 @@ def _deadline_ignored_in(state: type) -> Patches:
 @breaks("I9")
 def reason_overwritten() -> Patches:
     """A broadcast that starts anew forgets why the first one began."""
-    opened = evolve._opened
+    changes = evolve._changes
 
-    def forgetful(request: SessionRequest, *args: Any) -> SessionRequest:
-        return opened(replace(request, fallback=None), *args)
+    def forgetful(request: SessionRequest, *args: Any) -> evolve.Changes:
+        return changes(replace(request, fallback=None), *args)
 
-    yield patch.object(evolve, "_opened", forgetful)
+    yield patch.object(evolve, "_changes", forgetful)
 
 
 @breaks("I12")
 def release_forgets_to_exclude() -> Patches:
     """Who withdrew may come back."""
-    after = evolve._after
+    changes = evolve._changes
 
-    def forgetful(request: SessionRequest, event: happened.Event, at: datetime) -> SessionRequest:
-        changed = after(request, event, at)
+    def forgetful(request: SessionRequest, event: happened.Event, at: datetime) -> evolve.Changes:
         released = isinstance(event, happened.MatchReleased)
-        return replace(changed, excluded=request.excluded) if released else changed
+        kept = {"excluded": request.excluded} if released else {}
+        return changes(request, event, at) | kept
 
-    yield patch.object(evolve, "_after", forgetful)
+    yield patch.object(evolve, "_changes", forgetful)
 
 
 @breaks("L3")
