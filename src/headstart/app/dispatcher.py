@@ -8,7 +8,7 @@ import structlog
 from headstart.app.ports import Change, Requests, Seen, Unavailable
 from headstart.core import commands
 from headstart.core import events as happened
-from headstart.core.access import Principal, may_see
+from headstart.core.access import ORDERED_BY, Principal, may, relation
 from headstart.core.decide import decide
 from headstart.core.evolve import evolve
 from headstart.core.facts import Facts
@@ -56,9 +56,9 @@ class Dispatcher:
     ) -> Done | Refusal:
         """Carry out a command on an existing request.
 
-        To somebody who may not see the request, ``who``, it does not exist. A command key makes a
-        repeat harmless even after the request has moved on. Raises Contended after CONFLICTS_MAX
-        lost races.
+        Without ``who`` it is the system's own. For somebody who may not order this of the request
+        it does not exist. A command key makes a repeat harmless even after the request has moved
+        on. Raises Contended after CONFLICTS_MAX lost races.
         """
         for _ in range(CONFLICTS_MAX):
             outcome = await self._attempt(command, who, command_key)
@@ -181,7 +181,8 @@ def _judge_for(
     seen = found[0]
     if seen.done_before:  # a key is its owner's: they may know what they did, whatever became
         return Done(request, changed=False)
-    if who and not may_see(who, request, seen.facts):
+    operation = ORDERED_BY.get(type(command))
+    if who and not may(who, operation, relation(who, request, seen.facts)):
         return Refusal.UNKNOWN_REQUEST
     return _judge(seen, command, command_key)
 

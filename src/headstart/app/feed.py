@@ -11,7 +11,7 @@ import structlog
 from headstart.app.ports import Cursor, EventLog, LoggedEvent, Unavailable
 from headstart.app.views import Payload, notice_payload
 from headstart.app.wakeups import Wakeups
-from headstart.core.access import Principal, Role
+from headstart.core.access import Operation, Principal, Role, may, owning
 from headstart.core.audience import (
     EligibleMechanics,
     EveryMechanic,
@@ -215,8 +215,8 @@ def _is_told(
     who: Principal, notice: Notice, logged: LoggedEvent, approved: Collection[MechanicId]
 ) -> bool:
     if who.role is not Role.MECHANIC:
-        owns = who.role is Role.OPERATOR or who.id == logged.customer
-        return owns and isinstance(notice.to, ItsCustomer)
+        being = owning(who, logged.customer)
+        return isinstance(notice.to, ItsCustomer) and may(who, Operation.REQUEST_READ, being)
     if who.id not in approved:
         return False
     match notice.to:

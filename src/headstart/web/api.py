@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from headstart.app.intake import Booking
 from headstart.app.views import Payload, customer_view, offer_card
 from headstart.core import commands
-from headstart.core.access import Principal, Role, may_order, may_see
+from headstart.core.access import ORDERED_BY, Operation, Principal, Role, may, relation
 from headstart.core.commands import Actor
 from headstart.core.refusals import Refusal
 from headstart.core.request import (
@@ -23,8 +23,9 @@ from headstart.core.request import (
     RoutingType,
     SessionRequest,
 )
-from headstart.web.people import Headstart, SignedIn, require_role
-from headstart.web.problems import Problem, forbidden
+from headstart.web.doors import door
+from headstart.web.people import Headstart, SignedIn
+from headstart.web.problems import Problem
 from headstart.web.service import Service
 
 IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
@@ -80,12 +81,13 @@ class NewPresence(BaseModel):
     on_duty: bool
 
 
-@router.post("/intakes", status_code=HTTPStatus.CREATED)
+@router.post(
+    "/intakes", status_code=HTTPStatus.CREATED, dependencies=[door(Operation.INTAKE_CREATE)]
+)
 async def create_intake(
     body: NewIntake, who: SignedIn, service: Headstart, idempotency_key: IdempotencyKey = None
 ) -> Payload:
     """Keep a booking and say where it is paid (or, when it is free, where it can be watched)."""
-    require_role(who, Role.CUSTOMER)
     customer = CustomerId(who.id)
     booking = body.booking()
     submitted = await service.desk.submit(customer, booking, idempotency_key)
@@ -97,7 +99,7 @@ async def create_intake(
     }
 
 
-@router.get("/session-requests/{request_id}")
+@router.get("/session-requests/{request_id}", dependencies=[door(Operation.REQUEST_READ)])
 async def read_request(request_id: RequestPath, who: SignedIn, service: Headstart) -> Payload:
     """One request, as this person may see it."""
     return await request_view(service, who, RequestId(request_id))
@@ -108,7 +110,9 @@ async def request_view(service: Service, who: Principal, request_id: RequestId) 
     asking = [MechanicId(who.id)] if who.role is Role.MECHANIC else []
     found = await service.requests.see([request_id], concerned=asking)
     request = found[0].request if found else None
-    if request is None or not may_see(who, request, found[0].facts):
+    if request is None or not may(
+        who, Operation.REQUEST_READ, relation(who, request, found[0].facts)
+    ):
         raise Problem.of_refusal(Refusal.UNKNOWN_REQUEST)
     if who.role is Role.MECHANIC:
         card = await service.views.offer_card(request_id)
@@ -146,9 +150,7 @@ RequestCommand = Callable[[RequestId, Actor], commands.Command]
 async def order(
     service: Service, who: Principal, command: commands.Command, key: str | None
 ) -> Payload:
-    """Execute a command for a person, if their role may give it."""
-    if not may_order(who, type(command)):
-        raise forbidden(f"A {who.role.value} cannot do this.")
+    """Execute a command for a person, who has passed the door of its operation."""
     command_key = f"{type(command).__name__}:{who.id}:{key}" if key else None
     outcome = await service.dispatcher.execute(command, who=who, command_key=command_key)
     if isinstance(outcome, Refusal):
@@ -157,7 +159,10 @@ async def order(
 
 
 def _add_command(
-    path: str, summary_line: str, build: Callable[[RequestId, Principal], Any]
+    path: str,
+    summary_line: str,
+    kind: type[Any],
+    build: Callable[[type[Any]], Callable[[RequestId, Principal], Any]],
 ) -> None:
     async def endpoint(
         request_id: RequestPath,
@@ -165,7 +170,7 @@ def _add_command(
         service: Headstart,
         idempotency_key: IdempotencyKey = None,
     ) -> Payload:
-        command = build(RequestId(request_id), who)
+        command = build(kind)(RequestId(request_id), who)
         return await order(service, who, command, idempotency_key)
 
     endpoint.__doc__ = summary_line
@@ -173,6 +178,7 @@ def _add_command(
         f"/session-requests/{{request_id}}/{path}",
         endpoint,
         methods=["POST"],
+        dependencies=[door(ORDERED_BY[kind])],
         name=path,
         operation_id=path,
     )
@@ -197,26 +203,26 @@ def _on_match(kind: type[Any]) -> Callable[[RequestId, Principal], Any]:
 
 
 _add_command(
-    "acceptance", "Accept an offer: the first to do so wins.", _by_mechanic(commands.AcceptOffer)
+    "acceptance", "Accept an offer: the first to do so wins.", commands.AcceptOffer, _by_mechanic
 )
-_add_command("declination", "Say no to an offer.", _by_mechanic(commands.DeclineOffer))
-_add_command("broadcast", "Ask everyone now.", _by_person(commands.AskEveryone))
-_add_command("cancellation", "Withdraw the request.", _by_person(commands.CancelRequest))
+_add_command("declination", "Say no to an offer.", commands.DeclineOffer, _by_mechanic)
+_add_command("broadcast", "Ask everyone now.", commands.AskEveryone, _by_person)
+_add_command("cancellation", "Withdraw the request.", commands.CancelRequest, _by_person)
 _add_command(
     "release",
     "Withdraw from a match; the request is dispatched again.",
-    _on_match(commands.ReleaseMatch),
+    commands.ReleaseMatch,
+    _on_match,
 )
 _add_command(
-    "arrival", "The matched mechanic has joined the session.", _by_mechanic(commands.JoinSession)
+    "arrival", "The matched mechanic has joined the session.", commands.JoinSession, _by_mechanic
 )
-_add_command("completion", "The session is over.", _on_match(commands.CompleteSession))
+_add_command("completion", "The session is over.", commands.CompleteSession, _on_match)
 
 
-@router.get("/offers")
+@router.get("/offers", dependencies=[door(Operation.OFFER_LIST)])
 async def list_offers(who: SignedIn, service: Headstart) -> Payload:
     """What this mechanic may accept now, and the job they have."""
-    require_role(who, Role.MECHANIC)
     return await offers_snapshot(service, MechanicId(who.id))
 
 
@@ -232,10 +238,9 @@ async def offers_snapshot(service: Service, mechanic: MechanicId) -> Payload:
     }
 
 
-@router.get("/session-requests")
+@router.get("/session-requests", dependencies=[door(Operation.REQUEST_LIST)])
 async def list_requests(who: SignedIn, service: Headstart) -> Payload:
     """A customer's latest requests."""
-    require_role(who, Role.CUSTOMER)
     return await requests_snapshot(service, CustomerId(who.id))
 
 
@@ -246,10 +251,9 @@ async def requests_snapshot(service: Service, customer: CustomerId) -> Payload:
     return {"requests": [customer_view(view, now) for view in views], "server_now": now.isoformat()}
 
 
-@router.put("/presence")
+@router.put("/presence", dependencies=[door(Operation.PRESENCE_WRITE)])
 async def put_presence(body: NewPresence, who: SignedIn, service: Headstart) -> Payload:
     """Go on or off duty. Repeat it before the lease ends to stay online."""
-    require_role(who, Role.MECHANIC)
     lease = timedelta(seconds=service.settings.presence_lease_s)
     presence = await service.people.set_presence(
         MechanicId(who.id), on_duty=body.on_duty, lease=lease
@@ -263,7 +267,7 @@ async def put_presence(body: NewPresence, who: SignedIn, service: Headstart) -> 
     }
 
 
-@router.get("/mechanics/{mechanic_id}/status")
+@router.get("/mechanics/{mechanic_id}/status", dependencies=[door(Operation.PRESENCE_READ)])
 async def mechanic_status(mechanic_id: UUID, _: SignedIn, service: Headstart) -> Payload:
     """Whether a mechanic is online, and when they were last seen."""
     if await service.people.mechanic(MechanicId(mechanic_id)) is None:
@@ -273,38 +277,38 @@ async def mechanic_status(mechanic_id: UUID, _: SignedIn, service: Headstart) ->
     return {"is_online": bool(presence and presence["is_online"]), "last_seen": last_seen}
 
 
-@router.get("/favorites")
+@router.get("/favorites", dependencies=[door(Operation.FAVORITE_READ)])
 async def list_favorites(who: SignedIn, service: Headstart) -> Payload:
     """A customer's favourites, in their order."""
-    require_role(who, Role.CUSTOMER)
     found = await service.people.favorites(CustomerId(who.id))
     return {"favorites": [_favorite(one) for one in found]}
 
 
-@router.get("/favorites/{mechanic_id}")
+@router.get("/favorites/{mechanic_id}", dependencies=[door(Operation.FAVORITE_READ)])
 async def read_favorite(mechanic_id: UUID, who: SignedIn, service: Headstart) -> Payload:
     """Whether a mechanic is this customer's favourite: 404 if not."""
-    require_role(who, Role.CUSTOMER)
     found = await service.people.favorite(CustomerId(who.id), MechanicId(mechanic_id))
     if found is None:
         raise Problem(HTTPStatus.NOT_FOUND, "not_a_favorite", "This is not one of your favourites.")
     return _favorite(found)
 
 
-@router.put("/favorites/{mechanic_id}")
+@router.put("/favorites/{mechanic_id}", dependencies=[door(Operation.FAVORITE_WRITE)])
 async def put_favorite(mechanic_id: UUID, who: SignedIn, service: Headstart) -> Payload:
     """Save a favourite."""
-    require_role(who, Role.CUSTOMER)
     customer, mechanic = CustomerId(who.id), MechanicId(mechanic_id)
     if not await service.people.add_favorite(customer, mechanic):
         raise Problem(HTTPStatus.NOT_FOUND, "unknown_mechanic", "There is no such mechanic.")
     return await read_favorite(mechanic_id, who, service)
 
 
-@router.delete("/favorites/{mechanic_id}", status_code=HTTPStatus.NO_CONTENT)
+@router.delete(
+    "/favorites/{mechanic_id}",
+    status_code=HTTPStatus.NO_CONTENT,
+    dependencies=[door(Operation.FAVORITE_WRITE)],
+)
 async def delete_favorite(mechanic_id: UUID, who: SignedIn, service: Headstart) -> None:
     """Forget a favourite. A request in flight is not changed by it."""
-    require_role(who, Role.CUSTOMER)
     await service.people.remove_favorite(CustomerId(who.id), MechanicId(mechanic_id))
 
 

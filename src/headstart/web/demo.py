@@ -12,8 +12,9 @@ from pydantic import BaseModel, Field
 from starlette.datastructures import Address
 
 from headstart.app.views import Payload
-from headstart.core.access import Principal, Role
+from headstart.core.access import Operation, Principal, Role
 from headstart.core.request import CustomerId, MechanicId
+from headstart.web.doors import open_door
 from headstart.web.people import SESSION_COOKIE, Headstart
 from headstart.web.problems import Problem, forbidden
 from headstart.web.service import Service
@@ -38,7 +39,10 @@ def _is_loopback(client: Address | None) -> bool:
 
 
 router = APIRouter(
-    prefix="/demo", tags=["demo"], dependencies=[Depends(on_loopback)], include_in_schema=False
+    prefix="/demo",
+    tags=["demo"],
+    dependencies=[open_door(Operation.DEMO_USE), Depends(on_loopback)],
+    include_in_schema=False,
 )
 
 

@@ -9,9 +9,10 @@ from pydantic import BaseModel, Field
 
 from headstart.app.flags import FAVORITES_PRIORITY
 from headstart.app.views import Payload
-from headstart.core.access import Role
+from headstart.core.access import Operation
 from headstart.core.request import CustomerId, MechanicId
-from headstart.web.people import Headstart, SignedIn, require_role
+from headstart.web.doors import door
+from headstart.web.people import Headstart, SignedIn
 from headstart.web.problems import Problem
 
 FLAG_CHANGES_MAX = 100
@@ -44,31 +45,28 @@ class NewFlag(BaseModel):
     rollout_percentage: int | None = Field(default=None, ge=0, le=100)
 
 
-@router.put("/customers/{customer_id}")
+@router.put("/customers/{customer_id}", dependencies=[door(Operation.CUSTOMER_WRITE)])
 async def put_customer(
     customer_id: UUID, body: KnownCustomer, who: SignedIn, service: Headstart
 ) -> Payload:
     """Make a customer known, or correct what is known."""
-    require_role(who, Role.OPERATOR)
     await service.people.put_customer(CustomerId(customer_id), **body.model_dump())
     return {"customer_id": str(customer_id), **body.model_dump()}
 
 
-@router.put("/mechanics/{mechanic_id}")
+@router.put("/mechanics/{mechanic_id}", dependencies=[door(Operation.MECHANIC_WRITE)])
 async def put_mechanic(
     mechanic_id: UUID, body: KnownMechanic, who: SignedIn, service: Headstart
 ) -> Payload:
     """Make a mechanic known, approve or suspend them: at once, also in a running window."""
-    require_role(who, Role.OPERATOR)
     await service.people.put_mechanic(MechanicId(mechanic_id), body.name, status=body.status)
     service.wakeups.announce()
     return {"mechanic_id": str(mechanic_id), **body.model_dump()}
 
 
-@router.get("/flags/{name}")
+@router.get("/flags/{name}", dependencies=[door(Operation.FLAG_READ)])
 async def read_flag(name: str, who: SignedIn, service: Headstart) -> Payload:
     """A flag as it stands, and its history."""
-    require_role(who, Role.OPERATOR)
     _require_known_flag(name)
     flag = await service.switchboard.flag(name)
     changes = await service.switchboard.flag_changes(name, FLAG_CHANGES_MAX)
@@ -81,10 +79,9 @@ async def read_flag(name: str, who: SignedIn, service: Headstart) -> Payload:
     }
 
 
-@router.put("/flags/{name}")
+@router.put("/flags/{name}", dependencies=[door(Operation.FLAG_WRITE)])
 async def put_flag(name: str, body: NewFlag, who: SignedIn, service: Headstart) -> Payload:
     """Switch a flag, at once and for every process. Requests in flight keep their policy."""
-    require_role(who, Role.OPERATOR)
     _require_known_flag(name)
     await service.switchboard.set_flag(
         name,
@@ -95,18 +92,16 @@ async def put_flag(name: str, body: NewFlag, who: SignedIn, service: Headstart) 
     return await read_flag(name, who, service)
 
 
-@router.get("/money-troubles")
+@router.get("/money-troubles", dependencies=[door(Operation.MONEY_READ)])
 async def list_troubles(who: SignedIn, service: Headstart) -> Payload:
     """What a person must see to: refused operations, disputes, holds about to end."""
-    require_role(who, Role.OPERATOR)
     found = await service.troubles.troubles(TROUBLES_MAX)
     return {"troubles": [one | {"since": one["since"].isoformat()} for one in found]}
 
 
-@router.post("/operations/{operation_id}/attempt")
+@router.post("/operations/{operation_id}/attempt", dependencies=[door(Operation.MONEY_RETRY)])
 async def try_again(operation_id: int, who: SignedIn, service: Headstart) -> Payload:
     """Have a refused operation tried once more."""
-    require_role(who, Role.OPERATOR)
     if not await service.troubles.try_again(operation_id):
         raise Problem(HTTPStatus.NOT_FOUND, "not_refused", "There is no such refused operation.")
     service.wakeups.announce()

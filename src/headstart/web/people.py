@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from headstart.core.access import Principal, Role
+from headstart.core.access import Principal
 from headstart.identity.tokens import BadToken
 from headstart.web.problems import forbidden, unauthenticated
 from headstart.web.service import Service
@@ -55,12 +55,6 @@ def _refuse_foreign_page(request: Request) -> None:
         return
     if origin is None or origin.partition("://")[2] != request.headers.get("host"):
         raise forbidden("This request came from another site's page.")
-
-
-def require_role(who: Principal, role: Role) -> None:
-    """403 for everybody else."""
-    if who.role is not role:
-        raise forbidden(f"This is for a {role.value}.")
 
 
 SignedIn = Annotated[Principal, Depends(signed_in)]

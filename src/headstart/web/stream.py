@@ -12,10 +12,11 @@ from fastapi.responses import StreamingResponse
 from headstart.app.feed import Frame, ReplayTooLong, Subscription, TooSlow
 from headstart.app.ports import Cursor, Unavailable
 from headstart.app.views import Payload
-from headstart.core.access import Principal, Role
+from headstart.core.access import Operation, Principal, Role
 from headstart.core.request import CustomerId, MechanicId
 from headstart.identity.seals import Seals
 from headstart.web.api import offers_snapshot, requests_snapshot
+from headstart.web.doors import door
 from headstart.web.people import Headstart, SignedIn
 from headstart.web.problems import Problem
 from headstart.web.service import Service
@@ -27,7 +28,7 @@ STREAMS_PER_PERSON_MAX = 20
 router = APIRouter(prefix="/api/v1", tags=["stream"])
 
 
-@router.get("/stream", response_class=StreamingResponse)
+@router.get("/stream", response_class=StreamingResponse, dependencies=[door(Operation.STREAM_OPEN)])
 async def stream(
     who: SignedIn,
     service: Headstart,

@@ -10,6 +10,7 @@ import structlog
 from fastapi import APIRouter, Request
 
 from headstart.app.views import Payload
+from headstart.core.access import Operation
 from headstart.payments.webhook import (
     WEBHOOK_BODY_BYTES_MAX,
     BadWebhook,
@@ -18,6 +19,7 @@ from headstart.payments.webhook import (
     verify,
 )
 from headstart.telemetry import WEBHOOKS
+from headstart.web.doors import open_door
 from headstart.web.people import Headstart
 from headstart.web.problems import Problem
 
@@ -42,7 +44,7 @@ _ANSWERS: Mapping[BadWebhookReason, tuple[HTTPStatus, str, str]] = {
 }
 _NOT_SIGNED = (HTTPStatus.BAD_REQUEST, "bad_webhook", "Not a signed event.")
 
-router = APIRouter(tags=["payments"])
+router = APIRouter(tags=["payments"], dependencies=[open_door(Operation.PAYMENT_NOTIFY)])
 log = structlog.get_logger()
 
 

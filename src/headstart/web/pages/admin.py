@@ -8,7 +8,9 @@ from fastapi import APIRouter, Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from headstart.app.flags import FAVORITES_PRIORITY
+from headstart.core.access import Operation
 from headstart.core.refusals import Refusal
+from headstart.web.doors import door
 from headstart.web.pages.acting import RequestInPath
 from headstart.web.pages.persons import Operator
 from headstart.web.people import Headstart
@@ -26,7 +28,7 @@ _COLUMNS = (
 router = APIRouter()
 
 
-@router.get("/admin")
+@router.get("/admin", dependencies=[door(Operation.CONSOLE_READ)])
 async def console(
     service: Headstart, person: Operator, request: Annotated[str, Query(max_length=80)] = ""
 ) -> Response:
@@ -42,13 +44,13 @@ async def console(
     )
 
 
-@router.get("/admin/flags")
+@router.get("/admin/flags", dependencies=[door(Operation.FLAG_READ)])
 async def flags(_: Operator) -> RedirectResponse:
     """The switch has its place on the console."""
     return RedirectResponse("/admin", HTTPStatus.SEE_OTHER)
 
 
-@router.post("/admin/flag")
+@router.post("/admin/flag", dependencies=[door(Operation.FLAG_WRITE)])
 async def switch_flag(
     service: Headstart, person: Operator, enabled: Annotated[bool, Form()]
 ) -> RedirectResponse:
@@ -62,7 +64,7 @@ async def switch_flag(
     return RedirectResponse("/admin", HTTPStatus.SEE_OTHER)
 
 
-@router.post("/admin/operations/{operation_id}/attempt")
+@router.post("/admin/operations/{operation_id}/attempt", dependencies=[door(Operation.MONEY_RETRY)])
 async def try_again(operation_id: int, service: Headstart, _: Operator) -> RedirectResponse:
     """A refused operation, once more; nothing, when somebody was faster."""
     await service.troubles.try_again(operation_id)
@@ -70,7 +72,7 @@ async def try_again(operation_id: int, service: Headstart, _: Operator) -> Redir
     return RedirectResponse("/admin", HTTPStatus.SEE_OTHER)
 
 
-@router.get("/admin/requests/{request_id}")
+@router.get("/admin/requests/{request_id}", dependencies=[door(Operation.REQUEST_AUDIT)])
 async def request_story(
     request_id: RequestInPath, service: Headstart, person: Operator
 ) -> HTMLResponse:

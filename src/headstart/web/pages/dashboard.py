@@ -4,8 +4,10 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from headstart.app.views import Payload
+from headstart.core.access import Operation
 from headstart.core.request import CustomerId
 from headstart.web.api import requests_snapshot
+from headstart.web.doors import door
 from headstart.web.pages.persons import Customer
 from headstart.web.people import Headstart
 from headstart.web.rendering import render
@@ -15,7 +17,7 @@ LIVE = frozenset({"pending", "matched"})
 router = APIRouter()
 
 
-@router.get("/dashboard")
+@router.get("/dashboard", dependencies=[door(Operation.REQUEST_LIST)])
 async def dashboard(service: Headstart, person: Customer) -> HTMLResponse:
     """Who can be booked again, and where everything that was booked stands."""
     customer = CustomerId(person.id)

@@ -3,9 +3,10 @@
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from headstart.core.access import Role
+from headstart.core.access import Operation, Role
 from headstart.core.request import CustomerId
 from headstart.settings import Mode
+from headstart.web.doors import open_door
 from headstart.web.pages.errors import HOME
 from headstart.web.pages.persons import Anybody
 from headstart.web.people import Headstart
@@ -17,7 +18,7 @@ OPERATOR_ID = "0e000000-0000-4000-8000-000000000001"  # operators are not in the
 router = APIRouter()
 
 
-@router.get("/")
+@router.get("/", dependencies=[open_door(Operation.FRONT_READ)])
 async def front_page(service: Headstart, person: Anybody) -> HTMLResponse:
     """Who is signed in, and, where that is allowed, everybody one can be instead."""
     demo = service.settings.mode is not Mode.PRODUCTION

@@ -18,7 +18,9 @@ from headstart.app.intake import (
     CheckoutExpired,
 )
 from headstart.app.ports import PaymentsRefused, PaymentsUnavailable, Plan, Unavailable
+from headstart.core.access import Operation, may, owning
 from headstart.core.request import CustomerId, MechanicId
+from headstart.web.doors import door
 from headstart.web.pages.chosen import Chosen
 from headstart.web.pages.persons import Customer
 from headstart.web.people import Headstart
@@ -48,7 +50,7 @@ class Favourite:
     window: timedelta
 
 
-@router.get(PAGE)
+@router.get(PAGE, dependencies=[door(Operation.INTAKE_CREATE)])
 async def show(request: Request, service: Headstart, person: Customer) -> Response:
     """The form, with everything the address says filled in. No address makes it fail."""
     customer = await service.people.customer(CustomerId(person.id))
@@ -69,7 +71,7 @@ async def show(request: Request, service: Headstart, person: Customer) -> Respon
     return answer
 
 
-@router.post(PAGE)
+@router.post(PAGE, dependencies=[door(Operation.INTAKE_CREATE)])
 async def submit(request: Request, service: Headstart, person: Customer) -> Response:
     """Keep the booking and go on to its payment page. Whatever is wrong, nothing typed is lost.
 
@@ -100,7 +102,7 @@ async def submit(request: Request, service: Headstart, person: Customer) -> Resp
     return _booked(f"/requests/{submitted.request_id}")
 
 
-@router.get(f"{PAGE}/success")
+@router.get(f"{PAGE}/success", dependencies=[door(Operation.INTAKE_SETTLE)])
 async def paid(service: Headstart, person: Customer, session_id: str = "") -> Response:
     """Where the payment page sends the customer: on to the request, or wait for the payment."""
     try:
@@ -108,7 +110,10 @@ async def paid(service: Headstart, person: Customer, session_id: str = "") -> Re
     except (PaymentsUnavailable, PaymentsRefused, Unavailable):
         return render("payment.html", person, reached=False)
     intake = settled.intake if settled else None
-    if intake is None or intake.customer != person.id:
+    theirs = intake and may(
+        person.principal, Operation.INTAKE_SETTLE, owning(person.principal, intake.customer)
+    )
+    if not intake or not theirs:
         raise Problem(HTTPStatus.NOT_FOUND, "unknown_payment", "There is no such payment.")
     if intake.status != "paid":
         return render("payment.html", person, reached=True)

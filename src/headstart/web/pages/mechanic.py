@@ -9,10 +9,12 @@ from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from headstart.core import commands
+from headstart.core.access import Operation
 from headstart.core.commands import Actor, Command
 from headstart.core.refusals import Refusal
 from headstart.core.request import MechanicId, RequestId
 from headstart.web.api import offers_snapshot
+from headstart.web.doors import door
 from headstart.web.pages.acting import RequestInPath, act
 from headstart.web.pages.persons import Mechanic
 from headstart.web.people import Headstart
@@ -32,7 +34,7 @@ router = APIRouter()
 Order = Callable[[RequestId, MechanicId, Actor], Command]
 
 
-@router.get(PAGE)
+@router.get(PAGE, dependencies=[door(Operation.OFFER_LIST)])
 async def duty(service: Headstart, person: Mechanic, said: str = "") -> HTMLResponse:
     """Everything this mechanic may accept now, and the job they have."""
     mechanic = MechanicId(person.id)
@@ -51,7 +53,7 @@ async def duty(service: Headstart, person: Mechanic, said: str = "") -> HTMLResp
     )
 
 
-@router.post(f"{PAGE}/duty")
+@router.post(f"{PAGE}/duty", dependencies=[door(Operation.PRESENCE_WRITE)])
 async def change_duty(
     service: Headstart, person: Mechanic, on_duty: Annotated[bool, Form()]
 ) -> RedirectResponse:
@@ -62,7 +64,9 @@ async def change_duty(
     return RedirectResponse(PAGE, HTTPStatus.SEE_OTHER)
 
 
-@router.post(f"{PAGE}/offers/{{request_id}}/acceptance")
+@router.post(
+    f"{PAGE}/offers/{{request_id}}/acceptance", dependencies=[door(Operation.OFFER_ACCEPT)]
+)
 async def accept(
     request_id: RequestInPath, service: Headstart, person: Mechanic
 ) -> RedirectResponse:
@@ -70,7 +74,9 @@ async def accept(
     return await _act(service, person, commands.AcceptOffer, request_id, "accepted")
 
 
-@router.post(f"{PAGE}/offers/{{request_id}}/declination")
+@router.post(
+    f"{PAGE}/offers/{{request_id}}/declination", dependencies=[door(Operation.OFFER_DECLINE)]
+)
 async def decline(
     request_id: RequestInPath, service: Headstart, person: Mechanic
 ) -> RedirectResponse:
@@ -78,7 +84,7 @@ async def decline(
     return await _act(service, person, commands.DeclineOffer, request_id, "declined")
 
 
-@router.post(f"{PAGE}/job/{{request_id}}/release")
+@router.post(f"{PAGE}/job/{{request_id}}/release", dependencies=[door(Operation.MATCH_RELEASE)])
 async def release(
     request_id: RequestInPath, service: Headstart, person: Mechanic
 ) -> RedirectResponse:
@@ -86,7 +92,7 @@ async def release(
     return await _act(service, person, commands.ReleaseMatch, request_id, "released")
 
 
-@router.post(f"{PAGE}/job/{{request_id}}/completion")
+@router.post(f"{PAGE}/job/{{request_id}}/completion", dependencies=[door(Operation.MATCH_COMPLETE)])
 async def complete(
     request_id: RequestInPath, service: Headstart, person: Mechanic
 ) -> RedirectResponse:

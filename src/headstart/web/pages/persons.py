@@ -1,4 +1,4 @@
-"""Who looks at a page: signed in, in the right role, and somebody we still know."""
+"""Whose page it is: somebody signed in, in its role, and somebody we still know."""
 
 from typing import Annotated
 
@@ -6,8 +6,8 @@ from fastapi import Depends
 
 from headstart.core.access import Principal, Role
 from headstart.core.request import CustomerId, MechanicId
-from headstart.web.people import Headstart, SignedIn, Visitor, require_role
-from headstart.web.problems import unauthenticated
+from headstart.web.people import Headstart, SignedIn, Visitor
+from headstart.web.problems import forbidden, unauthenticated
 from headstart.web.rendering import Person
 from headstart.web.service import Service
 
@@ -31,7 +31,8 @@ async def _name_of(service: Service, who: Principal) -> str | None:
 
 
 async def _in_role(service: Service, who: Principal, role: Role) -> Person:
-    require_role(who, role)
+    if who.role is not role:
+        raise forbidden(f"This page is for a {role.value}.")
     person = await person_of(service, who)
     if person is None:
         raise unauthenticated()

@@ -9,9 +9,11 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from headstart.core import commands
+from headstart.core.access import Operation
 from headstart.core.refusals import Refusal
 from headstart.core.request import MechanicId
 from headstart.web.api import request_view
+from headstart.web.doors import door
 from headstart.web.pages.acting import RequestInPath, act
 from headstart.web.pages.persons import Customer
 from headstart.web.people import Headstart
@@ -30,7 +32,7 @@ SAID: Mapping[str, str] = {
 router = APIRouter()
 
 
-@router.get("/requests/{request_id}")
+@router.get("/requests/{request_id}", dependencies=[door(Operation.REQUEST_READ)])
 async def waiting(
     request_id: RequestInPath, service: Headstart, person: Customer, said: str = ""
 ) -> HTMLResponse:
@@ -51,7 +53,7 @@ async def waiting(
     )
 
 
-@router.post("/requests/{request_id}/broadcast")
+@router.post("/requests/{request_id}/broadcast", dependencies=[door(Operation.REQUEST_BROADCAST)])
 async def ask_everyone(
     request_id: RequestInPath, service: Headstart, person: Customer
 ) -> RedirectResponse:
@@ -61,7 +63,7 @@ async def ask_everyone(
     return await act(service, who, command, page=f"/requests/{request_id}", done="asking")
 
 
-@router.post("/requests/{request_id}/cancellation")
+@router.post("/requests/{request_id}/cancellation", dependencies=[door(Operation.REQUEST_CANCEL)])
 async def cancel(
     request_id: RequestInPath, service: Headstart, person: Customer
 ) -> RedirectResponse:
