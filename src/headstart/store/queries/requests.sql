@@ -69,16 +69,21 @@ for no key update skip locked;
 
 -- claim_unfit
 -- Lock up to :limit reservations whose mechanic was suspended, is matched elsewhere, or is offline
--- where the policy does not wait for that. The few unfit mechanics lead to their reservations.
+-- where the policy does not wait for that. The few unfit mechanics lead to their reservations: one
+-- look into an index for each, which "lateral … limit" makes sure of.
 with unfit as materialized (
     select held.id
     from headstart.session_requests active
-    join headstart.session_requests held on held.reserved_for = active.matched_mechanic_id
+    cross join lateral (
+        select reserved.id from headstart.session_requests reserved
+        where reserved.reserved_for = active.matched_mechanic_id limit :limit) held
     where active.status = 'matched'
     union
     select held.id
     from headstart.mechanics mechanic
-    join headstart.session_requests held on held.reserved_for = mechanic.id
+    cross join lateral (
+        select reserved.id from headstart.session_requests reserved
+        where reserved.reserved_for = mechanic.id limit :limit) held
     where mechanic.status <> 'approved'
     union
     select held.id
