@@ -36,6 +36,7 @@ CLAIM_MAX = 8
 LEASE = timedelta(seconds=90)  # longer than every call of one operation together
 POLL_S = 1.0  # the backstop when a wake-up is lost
 RETRY_S = 0.25  # after the database could not be reached
+LOOKS_APART_S = 0.25  # most commits owe nothing: a burst of them is one reason to look
 WAIT_MIN = timedelta(seconds=1)
 WAIT_MAX = timedelta(minutes=10)
 REFUSALS_MAX = 5  # of one operation, before a person must see to it
@@ -103,9 +104,13 @@ class Cashier:
         return POLL_S if next_due_s is None else min(POLL_S, max(RETRY_S, next_due_s))
 
     async def _nap(self, seconds: float) -> None:
+        """Sleep, or less when woken; a busy house does not make it look all the time."""
+        loop = asyncio.get_running_loop()
+        soonest = loop.time() + LOOKS_APART_S
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
+                await asyncio.sleep(soonest - loop.time())
 
     async def _carry_out(self, operation: Operation) -> None:
         """One attempt, and what came of it."""
