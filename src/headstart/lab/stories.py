@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import TypeVar
@@ -68,9 +68,12 @@ def examine(sabotage: Sabotage) -> Mark:
 
 
 def simulation(seeds: Sequence[int], processes: int, console: Console) -> Evidence:
-    """Tell these stories, until the end or until a promise is broken."""
-    began_s, proofs = time.perf_counter(), []
-    with _at_work(prove, seeds, processes, "stories", console) as arriving:
+    """Tell these stories, until the end, or a broken promise, or Ctrl-C: what was told counts."""
+    began_s, proofs = time.perf_counter(), list[Proof]()
+    with (
+        suppress(KeyboardInterrupt),
+        _at_work(prove, seeds, processes, "stories", console) as arriving,
+    ):
         for proof in arriving:
             proofs.append(proof)
             if proof.verdicts:
@@ -83,7 +86,7 @@ def evidence_of(proofs: Sequence[Proof], wall_s: float) -> Evidence:
     seeds, requests = [proof.seed for proof in proofs], sum(proof.requests for proof in proofs)
     return Evidence(
         part="simulation",
-        seeds=str(seeds[0]) if len(seeds) == 1 else f"{min(seeds)} to {max(seeds)}",
+        seeds=" to ".join(map(str, sorted({min(seeds), max(seeds)}))) if seeds else "none",
         figures={
             "stories": len(proofs),
             "requests": requests,
