@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 from headstart.app.dispatcher import Dispatcher
-from headstart.app.ports import Intake
+from headstart.app.ports import CaptureMode, Intake, PaymentIntent
 from headstart.core.commands import Actor, Payment, RequestSession
 from headstart.core.policy import OfflinePolicy, Policy
 from headstart.core.request import (
@@ -79,3 +79,25 @@ async def book(
     """A dispatched booking."""
     command = await booking(intakes, customer, *favorites)
     return await dispatcher.request_session(command, intakes.requests)
+
+
+def money(payment: str, status: str = "succeeded", returned: int = 0) -> PaymentIntent:
+    """A payment as it may be seen."""
+    held, taken = status == "requires_capture", status == "succeeded"
+    return PaymentIntent(
+        id=payment,
+        status=status,
+        capture=CaptureMode.HOLD,
+        amount=2999,
+        currency="cad",
+        amount_capturable=2999 if held else 0,
+        amount_received=2999 if taken else 0,
+        amount_refunded=returned,
+        capture_before=None,
+        canceled_at=None,
+        cancellation_reason=None,
+        disputed=False,
+        livemode=False,
+        charge_id=None,
+        metadata={},
+    )

@@ -11,13 +11,11 @@ from uuid import uuid4
 import pytest
 
 from headstart.app.ports import (
-    CaptureMode,
     Conclusion,
     Operation,
     OperationKind,
     Operations,
     PaidRequest,
-    PaymentIntent,
 )
 from headstart.core import commands
 from headstart.core.request import (
@@ -31,7 +29,7 @@ from headstart.core.request import (
 from headstart.lab.simulation.database import ModelDatabase
 from headstart.store.operations import PATIENCE
 from tests.conftest import Cast
-from tests.store.booking import booking, mechanic_actor
+from tests.store.booking import booking, mechanic_actor, money
 from tests.store.worlds import ModelWorld, PostgreSQLWorld, World, accept, in_vain
 
 if TYPE_CHECKING:
@@ -81,28 +79,6 @@ def cancel(request: SessionRequest) -> commands.CancelRequest:
 
 def release(request: SessionRequest, mechanic: MechanicId) -> commands.ReleaseMatch:
     return commands.ReleaseMatch(request.id, mechanic, mechanic_actor(mechanic))
-
-
-def money(payment: str, status: str = "succeeded", returned: int = 0) -> PaymentIntent:
-    """A payment as it may be seen."""
-    held, taken = status == "requires_capture", status == "succeeded"
-    return PaymentIntent(
-        id=payment,
-        status=status,
-        capture=CaptureMode.HOLD,
-        amount=2999,
-        currency="cad",
-        amount_capturable=2999 if held else 0,
-        amount_received=2999 if taken else 0,
-        amount_refunded=returned,
-        capture_before=None,
-        canceled_at=None,
-        cancellation_reason=None,
-        disputed=False,
-        livemode=False,
-        charge_id=None,
-        metadata={},
-    )
 
 
 class Contract:
@@ -173,6 +149,19 @@ class Contract:
         await operations(world).ask_for(LOOK, "cs_1")
         [again] = await claimed(world)
         assert (again.id, again.attempts, again.nudges) == (one.id, 1, 1)
+
+    async def test_news_ends_the_wait_of_a_postponed_one(self, world: World) -> None:
+        await operations(world).ask_for(LOOK, "cs_1")
+        [one] = await claimed(world)
+        await operations(world).postpone(one, timedelta(minutes=10), "unavailable")
+        assert await owed(world) == [], "it waits"
+        await operations(world).ask_for(LOOK, "cs_1")
+        [again] = await claimed(world)
+        assert (again.id, again.attempts, again.nudges) == (one.id, 2, 1)
+        await operations(world).ask_for(LOOK, "cs_1")
+        assert await owed(world) == [], "the attempt under way keeps its lease"
+        await operations(world).postpone(again, timedelta(minutes=10), "unavailable")
+        assert await owed(world) == [(LOOK, "cs_1")], "it was asked for meanwhile"
 
     async def test_what_is_rolled_back_was_never_asked_for(self, world: World) -> None:
         async with in_vain(world.intakes.transaction()) as tx:

@@ -62,6 +62,7 @@ class OperationStore(Postgres):
             "postpone_operation",
             id=operation.id,
             attempts=operation.attempts,
+            nudges=operation.nudges,
             wait=wait,
             result=result,
             new_key=new_key,

@@ -117,7 +117,7 @@ class ModelLedger(_OnTheModel):
             now, claimed = self._database.now(), list[Operation]()
             for one in sorted(self._due(now), key=lambda one: (one.due_at, one.id)):
                 if len(claimed) < limit and transaction.lock_if_free(("debt", one.key)):
-                    taken = replace(one, due_at=now + lease, attempts=one.attempts + 1)
+                    taken = replace(one, due_at=now + lease, attempts=one.attempts + 1, result=None)
                     transaction.books.debts[one.key] = taken
                     claimed.append(_operation(taken, now))
             return claimed
@@ -152,13 +152,14 @@ class ModelLedger(_OnTheModel):
     async def postpone(
         self, operation: Operation, wait: timedelta, result: str, *, new_key: bool = False
     ) -> None:
-        """Nothing, when somebody else has it by now."""
+        """Nothing, when somebody else has it by now; due at once, when it was asked for again."""
         async with self._statement() as transaction:
             held = await self._held(transaction, operation)
             if held is not None:
+                again = held.nudges > operation.nudges
                 transaction.books.debts[held.key] = replace(
                     held,
-                    due_at=self._database.now() + wait,
+                    due_at=self._database.now() + (timedelta(0) if again else wait),
                     result=result,
                     key_number=held.key_number + new_key,
                 )
@@ -181,7 +182,8 @@ class ModelLedger(_OnTheModel):
                 id_ = self._database.state.books.next_id()
                 asked = Debt(id_, key, kind, subject, None, now, now)
             elif known.state == "due":
-                asked = replace(known, nudges=known.nudges + 1)
+                due_at = known.due_at if known.result is None else now
+                asked = replace(known, due_at=due_at, nudges=known.nudges + 1)
             else:
                 anew = replace(known, state="due", due_at=now, settled_at=None, attempts=0)
                 asked = replace(anew, nudges=known.nudges + 1)

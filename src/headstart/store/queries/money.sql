@@ -1,6 +1,7 @@
 -- claim_operations
 -- Take up to :limit operations for :lease: if nobody concludes them by then, they are due again.
 -- Money of one payment moves one step after the other, in the order in which it became owed.
+-- No result: an attempt is under way.
 with due as materialized (
     select o.id
     from headstart.stripe_operations o
@@ -14,7 +15,7 @@ with due as materialized (
     for no key update skip locked
 )
 update headstart.stripe_operations o
-set due_at = headstart.clock() + :lease::interval, attempts = o.attempts + 1
+set due_at = headstart.clock() + :lease::interval, attempts = o.attempts + 1, result = null
 from due
 where o.id = due.id
 returning o.id, o.key, o.kind, o.subject, o.request_id, o.attempts, o.nudges,
@@ -32,20 +33,24 @@ where id = :id and state = 'due' and attempts = :attempts
 returning id;
 
 -- postpone_operation
--- Try again after a while.
+-- Try again after a while, or at once when it was asked for again meanwhile.
 update headstart.stripe_operations
-set due_at = headstart.clock() + :wait::interval, result = :result,
+set due_at = headstart.clock()
+        + case when nudges > :nudges then interval '0' else :wait::interval end,
+    result = :result,
     key_number = key_number + :new_key::boolean::integer
 where id = :id and state = 'due' and attempts = :attempts;
 
 -- ask_for_operation
--- Have something done, or done once more.
+-- Have something done, or done once more. News ends the wait of one that was postponed; an attempt
+-- that is under way keeps its lease and is followed by another.
 insert into headstart.stripe_operations as o (key, kind, subject)
 values (:key, :kind, :subject)
 on conflict (key) do update
 set state = 'due', settled_at = null, nudges = o.nudges + 1,
     attempts = case when o.state = 'due' then o.attempts else 0 end,
-    due_at = case when o.state = 'due' then o.due_at else headstart.clock() end;
+    due_at = case when o.state = 'due' and o.result is null then o.due_at
+                  else headstart.clock() end;
 
 -- next_operation
 -- Seconds until the next operation, negative when overdue; null when nothing waits.
