@@ -24,7 +24,7 @@ from bench.options import Options
 from bench.page import put_between_the_markers
 from bench.peers.line import peers
 from bench.plot import picture
-from bench.report import as_document, show, show_surroundings, surroundings
+from bench.report import kept, show, show_surroundings, surroundings
 from bench.told import told
 from bench.world import server
 
@@ -57,7 +57,8 @@ def main() -> None:
 
 
 def _measured(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The JSON is written after each benchmark: what comes later cannot lose it."""
+    """The JSON is written after each benchmark: what comes later cannot lose it. What the file
+    holds of benchmarks that are not run now stays there."""
     options = Options(arguments.repeat, arguments.scale, arguments.crowd)
     console = Console(width=max(140, Console().width))
     names = BENCHMARKS if ALL in (arguments.names or [ALL]) else arguments.names
@@ -67,13 +68,15 @@ def _measured(arguments: argparse.Namespace) -> dict[str, Any]:
     ):
         around = runner.run(surroundings(dsn, options))
         show_surroundings(console, around)
-        document = as_document(around, [])
+        there = arguments.json is not None and arguments.json.exists()
+        document = json.loads(arguments.json.read_text()) if there else {"benchmarks": []}
         for name in names:
             began = time.monotonic()
             result = runner.run(_run(name, dsn, options))
             show(console, result)
             console.print(f"{name} took {time.monotonic() - began:.0f} s", style="dim")
-            document["benchmarks"].append(result.as_json())
+            measured = {**result.as_json(), "surroundings": around}
+            document["benchmarks"] = kept(document["benchmarks"], measured, list(BENCHMARKS))
             if arguments.json:
                 arguments.json.write_text(json.dumps(document, indent=1) + "\n")
     return document

@@ -25,16 +25,12 @@ def put_between_the_markers(page: Path, document: Mapping[str, Any], picture: st
 
 
 def _lines(document: Mapping[str, Any]) -> Iterator[str]:
-    around = document["surroundings"]
-    changed = " with uncommitted changes" if around["uncommitted_changes"] else ""
-    yield from ("```console", f"$ {around['command']}", "```", "")
-    yield (
-        f"{around['date'][:16].replace('T', ' ')} UTC, commit {around['commit']}{changed}:"
-        f" {around['cpus']} CPUs, {around['machine']}, Python {around['python']}, PostgreSQL"
-        f" {around['postgresql']} ({around['settings']}), load {around['load_at_start']} at the"
-        f" start. Median (least–most) of {around['repeat']} repetitions."
-    )
+    before = None
     for benchmark in document["benchmarks"]:
+        around = benchmark["surroundings"]
+        if around != before:
+            yield from _around(around)
+        before = around
         yield from ("", f"### {benchmark['name']}: {benchmark['question']}", "")
         yield from _figures(benchmark["rows"])
         if benchmark["verdicts"]:
@@ -45,6 +41,17 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
             yield f"| {verdict['what']} | {shown} | {bar} | {WORDS[verdict['holds']]} |"
         for note in benchmark["notes"]:
             yield from ("", note[0].upper() + note[1:] + ".")
+
+
+def _around(around: Mapping[str, Any]) -> Iterator[str]:
+    changed = " with uncommitted changes" if around["uncommitted_changes"] else ""
+    yield from ("", "```console", f"$ {around['command']}", "```", "")
+    yield (
+        f"{around['date'][:16].replace('T', ' ')} UTC, commit {around['commit']}{changed}:"
+        f" {around['cpus']} CPUs, {around['machine']}, Python {around['python']}, PostgreSQL"
+        f" {around['postgresql']} ({around['settings']}), load {around['load_at_start']} at the"
+        f" start. Median (least–most) of {around['repeat']} repetitions."
+    )
 
 
 def _figures(rows: list[dict[str, Any]]) -> Iterator[str]:

@@ -23,7 +23,7 @@ BRIEF = {
 
 def picture(document: Document) -> str:
     """As SVG, with a panel for everything that was run."""
-    around = document["surroundings"]
+    around = document["benchmarks"][0]["surroundings"]
     caption = (
         f"{around['cpus']} CPUs, {around['machine']}, PostgreSQL {around['postgresql']}, Python"
         f" {around['python']}, {around['date'][:10]}; dots are medians of {around['repeat']}"

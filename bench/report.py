@@ -58,9 +58,12 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def as_document(around: Surroundings, results: Sequence[Result]) -> dict[str, Any]:
-    """One document for a whole run, of plain values."""
-    return {"surroundings": around, "benchmarks": [result.as_json() for result in results]}
+def kept(
+    known: Sequence[dict[str, Any]], measured: dict[str, Any], order: Sequence[str]
+) -> list[dict[str, Any]]:
+    """What is known of all benchmarks, with this one in the place of an earlier run of it."""
+    others = [one for one in known if one["name"] != measured["name"]]
+    return sorted([*others, measured], key=lambda one: order.index(one["name"]))
 
 
 def show_surroundings(console: Console, around: Surroundings) -> None:

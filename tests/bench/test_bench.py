@@ -13,6 +13,7 @@ from bench.peers import contest, environment
 from bench.peers.line import AT_WORK, BARE, LIBRARIES, OURS
 from bench.peers.line import contest as contest_of
 from bench.plot import duration, picture
+from bench.report import kept
 
 SMALL = Options(repeat=1, scale=0.001, crowd=20)
 
@@ -91,6 +92,17 @@ def test_the_page_keeps_what_is_around_the_figures(tmp_path: Path) -> None:
     assert "| it is cheap | 1.5 (1–2) | ≤ 1 | **missed** |" in text
 
 
+def test_another_run_of_one_benchmark_takes_the_place_of_the_first() -> None:
+    known = [{"name": name, "commit": "old"} for name in ("accept", "growth", "peers")]
+    now = kept(known, {"name": "growth", "commit": "new"}, list(BENCHMARKS))
+    assert [(one["name"], one["commit"]) for one in now] == [
+        ("accept", "old"),
+        ("growth", "new"),
+        ("peers", "old"),
+    ]
+    assert kept([], known[1], list(BENCHMARKS)) == known[1:2]
+
+
 def test_a_page_without_markers_is_left_alone(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("nothing here\n")
@@ -138,4 +150,4 @@ def _document() -> dict[str, object]:
         "load_at_start": 0.1,
         "repeat": 2,
     }
-    return {"surroundings": around, "benchmarks": [accept]}
+    return {"benchmarks": [{**accept, "surroundings": around}]}
