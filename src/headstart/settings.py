@@ -142,7 +142,21 @@ class Settings(BaseSettings):
     jwt_secret: SecretStr | None = Field(
         default=None,
         alias="HEADSTART_JWT_SECRET",
-        description="Signs bearer tokens and page sessions; 32 characters or more.",
+        description="Signs our own bearer tokens, seals cursors; 32 characters or more.",
+    )
+    sign_in_hours: float = Field(
+        default=12,
+        alias="HEADSTART_SIGN_IN_HOURS",
+        gt=0,
+        le=30 * 24,
+        description="How long a page session lasts at the most.",
+    )
+    sign_in_idle_minutes: float = Field(
+        default=120,
+        alias="HEADSTART_SIGN_IN_IDLE_MINUTES",
+        ge=5,
+        le=30 * 24 * 60,
+        description="A page session that is not used for so long ends before that.",
     )
     mode: Mode = Field(
         default=Mode.PRODUCTION,
@@ -179,6 +193,11 @@ class Settings(BaseSettings):
     def address(self) -> str:
         """The address people use."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def is_https(self) -> bool:
+        """Whether people come over https; cookies are then sent over nothing else."""
+        return self.address.startswith("https://")
 
     def policy(self, *, priority_enabled: bool) -> Policy:
         """The policy a request created now takes with it."""

@@ -22,6 +22,8 @@ from headstart.app.terms import Terms
 from headstart.app.wakeups import Wakeups
 from headstart.core.policy import PolicyError, require_room_to_broadcast
 from headstart.identity.seals import Seals
+from headstart.identity.sessions import Sessions
+from headstart.identity.standing import Standing
 from headstart.identity.tokens import Tokens
 from headstart.payments.gateway import (
     SDK_API_VERSION,
@@ -39,13 +41,14 @@ from headstart.store.operations import OperationStore
 from headstart.store.people import PeopleStore
 from headstart.store.postgres import connected
 from headstart.store.requests import RequestStore
+from headstart.store.sign_ins import SignInStore
 from headstart.web.service import MoneyLoops, Service
 
 if TYPE_CHECKING:
     from headstart.store.postgres import Pool
 
 START_PATIENCE_S = 10.0
-LOOP_CONNECTIONS = 3  # of their own: a crowd of people must not hold up the deadlines
+LOOP_CONNECTIONS = 4  # of their own: a crowd of people must not hold up the deadlines
 ADDRESS_FILE = "address"  # in the data directory, for commands beside a running service
 
 
@@ -182,6 +185,8 @@ def _assemble(
         troubles=operations,
         money=_money_loops(operations, gateway, dispatcher, fulfilment, wakeups),
         tokens=tokens(settings),
+        sessions=_sessions(settings, pool),
+        standing=Standing(SignInStore(pool), SignInStore(own), wakeups, _real_time),
         seals=Seals(_token_secret(settings), token_bytes),
         webhook_secrets=payment.webhook_secrets if payment else (),
     )
@@ -221,6 +226,15 @@ def _money_loops(
     )
 
 
+def _sessions(settings: Settings, pool: "Pool") -> Sessions:
+    return Sessions(
+        SignInStore(pool),
+        token_bytes,
+        idle=timedelta(minutes=settings.sign_in_idle_minutes),
+        at_most=timedelta(hours=settings.sign_in_hours),
+    )
+
+
 def tokens(settings: Settings) -> Tokens:
     """Mints and reads bearer tokens; ValueError when there is nothing to sign them with."""
     return Tokens(_token_secret(settings), _real_time)
@@ -245,7 +259,7 @@ async def loops(assembled: Service, dsn: str, *, feed: bool) -> AsyncIterator[No
     listen_on = assembled.settings.listen_url or dsn
     running_loops = [assembled.deadlines.run(), Listener(listen_on, assembled.wakeups).run()]
     if feed:
-        running_loops.append(assembled.feed.run())
+        running_loops += [assembled.feed.run(), assembled.standing.run()]
     if assembled.money:
         running_loops += [assembled.money.cashier.run(), assembled.money.reconciler.run()]
     tasks = [asyncio.create_task(loop) for loop in running_loops]

@@ -14,7 +14,6 @@ import pytest
 from headstart.lab.backstage import wait_until
 from headstart.lab.stage import OVERALL_LIMIT_MINUTES, Stage, put_up
 from headstart.lab.visitors import Person
-from headstart.web.people import SESSION_COOKIE
 from tests.browser.cast import Cast
 from tests.conftest import BROWSER_TESTS_DID_NOT_RUN
 
@@ -87,8 +86,9 @@ class Windows:
         context = self._browser.new_context(base_url=self._stage.server.url, **options)
         self._contexts.append(context)
         if person:
-            cookie = {"name": SESSION_COOKIE, "value": person.token, "url": person.base}
-            context.add_cookies([cookie])  # type: ignore[list-item]
+            become = {"role": person.role.value, "id": str(person.id)}
+            signed_in = context.request.post("/demo/sign-in", form=become, max_redirects=0)
+            assert signed_in.status == 303, signed_in.text()
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: self.errors.append(str(error)))

@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import pytest
 
+from headstart.core.access import Role
 from headstart.core.request import MechanicId
 from headstart.store.people import PeopleStore
 from headstart.web.pages.intake import KEY_COOKIE
-from headstart.web.people import SESSION_COOKIE
 from tests.money.conftest import Bank, Headers
 from tests.money.witness import listed, nothing_changes, request_row, rows
 from tests.web.conftest import paid_event
@@ -225,8 +225,7 @@ async def test_another_sites_page_cannot_book(
     bank: Bank, path: str, foreign: dict[str, str]
 ) -> None:
     """Attack 18."""
-    token = bank.world.customer["Authorization"].removeprefix("Bearer ")
-    headers = {"Cookie": f"{SESSION_COOKIE}={token}"} | foreign
+    headers = await bank.world.browser(Role.CUSTOMER, bank.world.cast.customer) | foreign
     sent: Any = {"json": {"plan": "standard"}} if "api" in path else {"data": {"plan": "standard"}}
     async with nothing_changes(bank):
         answer = await bank.world.client.post(path, headers=headers, **sent)

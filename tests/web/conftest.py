@@ -21,6 +21,7 @@ from headstart.payments.sandbox.settings import SandboxSettings
 from headstart.settings import Mode, Settings
 from headstart.store.people import PeopleStore
 from headstart.web.app import create_app
+from headstart.web.people import session_cookie
 from headstart.web.service import Service
 from headstart.wiring import loops, service
 from tests.conftest import Cast, store_cast
@@ -42,6 +43,11 @@ class World:
         """Signed in as somebody."""
         token = self.service.tokens.mint(Principal(role, person), lifetime=timedelta(hours=1))
         return {"Authorization": f"Bearer {token}"}
+
+    async def browser(self, role: Role, person: UUID) -> dict[str, str]:
+        """Signed in as somebody in a browser: a page session of their own."""
+        secret = await self.service.sessions.begin(Principal(role, person), None)
+        return {"Cookie": f"{session_cookie(self.service.settings)}={secret}"}
 
     @property
     def customer(self) -> dict[str, str]:

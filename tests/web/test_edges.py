@@ -181,8 +181,7 @@ async def test_who_hangs_up_in_the_middle_is_no_error_of_ours(path: str, world: 
 
 async def test_a_page_of_another_site_cannot_act_for_somebody(world: World) -> None:
     request_id = await world.book()
-    token = world.customer["Authorization"].removeprefix("Bearer ")
-    cookie = {"Cookie": f"headstart_session={token}"}
+    cookie = await world.browser(Role.CUSTOMER, world.cast.customer)
     path = f"/api/v1/session-requests/{request_id}/cancellation"
     for foreign in (
         {"Origin": "https://evil.example"},

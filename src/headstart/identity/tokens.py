@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import jwt
 
+from headstart.app.ports import Credential, Login
 from headstart.core.access import Principal, Role
 
 ISSUER = "headstart"
@@ -14,6 +15,17 @@ AUDIENCE = "headstart"
 ALGORITHM = "HS256"
 TOKEN_CHARACTERS_MAX = 4_096
 LEEWAY = timedelta(seconds=10)
+
+
+_NOT_RIGHT = (
+    jwt.PyJWTError,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    OSError,
+)  # the last two: times no clock can show
 
 
 class BadToken(Exception):
@@ -40,7 +52,7 @@ class Tokens:
         }
         return jwt.encode(claims, self.secret, algorithm=ALGORITHM)
 
-    def read(self, token: str) -> Principal:
+    def read(self, token: str) -> Credential:
         """Who bears this token; BadToken for anything that is not exactly right."""
         if len(token) > TOKEN_CHARACTERS_MAX:
             raise BadToken
@@ -57,6 +69,12 @@ class Tokens:
                     "enforce_minimum_key_length": True,
                 },
             )
-            return Principal(Role(claims["role"]), UUID(claims["sub"]))
-        except (jwt.PyJWTError, KeyError, ValueError, TypeError, AttributeError) as error:
+            person = UUID(claims["sub"])
+            return Credential(
+                Principal(Role(claims["role"]), person),
+                issued_at=datetime.fromtimestamp(claims["iat"], UTC),
+                until=datetime.fromtimestamp(claims["exp"], UTC) + LEEWAY,
+                login=Login(ISSUER, str(person)),
+            )
+        except _NOT_RIGHT as error:
             raise BadToken from error

@@ -49,14 +49,14 @@ class Migration:
 
 
 def migrations() -> Sequence[Migration]:
-    """All files in order, without a gap."""
+    """All files in order, each number once."""
     found = []
     for path in files("headstart.store").joinpath("migrations").iterdir():
         match = _FILE.fullmatch(path.name)
         assert match, f"a migration is called NNNN_name.sql, not {path.name}"
         found.append(Migration(int(match[1]), match[2], path.read_text("utf-8")))
     found.sort(key=lambda migration: migration.version)
-    assert [one.version for one in found] == list(range(1, len(found) + 1)), "numbers have a gap"
+    assert len({one.version for one in found}) == len(found), "a number was given twice"
     return found
 
 
@@ -89,22 +89,25 @@ def _check_server(connection: "Connection") -> None:
 
 
 async def _missing(connection: "Connection") -> Sequence[Migration]:
-    known = migrations()
+    known = {migration.version: migration for migration in migrations()}
     applied = await connection.fetch("select * from schema_migrations order by version")
-    if len(applied) > len(known):
+    if unknown := [row["version"] for row in applied if row["version"] not in known]:
         raise MigrationError(
-            f"the database has migration {applied[-1]['version']}, this program knows only"
-            f" {len(known)}: run the newer program"
+            f"the database has migration {unknown[-1]}, this program knows only"
+            f" {max(known)}: run the newer program"
         )
-    for row, migration in zip(applied, known, strict=False):
+    for row in applied:
+        migration = known[row["version"]]
         if row["checksum"] != migration.checksum:
             raise MigrationError(
                 f"migration {migration.version} ({migration.name}) was changed after it was"
                 " applied: restore the file, and put the change into a new one"
             )
     if applied:
-        await _check_drift(connection, applied[-1]["fingerprint"])
-    return known[len(applied) :]
+        latest = max(applied, key=lambda row: row["applied_at"])
+        await _check_drift(connection, latest["fingerprint"])
+    done = {row["version"] for row in applied}
+    return [migration for version, migration in known.items() if version not in done]
 
 
 async def _check_drift(connection: "Connection", expected: str) -> None:

@@ -15,13 +15,12 @@ from headstart.app.views import Payload
 from headstart.core.access import Operation, Principal, Role
 from headstart.core.request import CustomerId, MechanicId
 from headstart.web.doors import open_door
-from headstart.web.people import SESSION_COOKIE, Headstart
+from headstart.web.people import Headstart, Visitor
 from headstart.web.problems import Problem, forbidden
 from headstart.web.service import Service
+from headstart.web.sessions import HOME, begin_session, end_session
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})  # no name that leads here
-SESSION_LIFETIME = timedelta(hours=12)
-HOME = {Role.CUSTOMER: "/dashboard", Role.MECHANIC: "/mechanic", Role.OPERATOR: "/admin"}
 
 
 def on_loopback(request: Request) -> None:
@@ -54,14 +53,16 @@ class Advance(BaseModel):
 
 @router.post("/sign-in")
 async def sign_in(
-    service: Headstart, role: Annotated[Role, Form()], id: Annotated[UUID, Form()]
+    request: Request,
+    service: Headstart,
+    role: Annotated[Role, Form()],
+    id: Annotated[UUID, Form()],
 ) -> RedirectResponse:
     """Become one of the demo's people."""
     if not await _exists(service, role, id):
         raise Problem(HTTPStatus.NOT_FOUND, "unknown_person", "There is no such person.")
-    token = service.tokens.mint(Principal(role, id), lifetime=SESSION_LIFETIME)
     answer = RedirectResponse(HOME[role], HTTPStatus.SEE_OTHER)
-    answer.set_cookie(SESSION_COOKIE, token, httponly=True, samesite="lax", path="/")
+    await begin_session(request, answer, Principal(role, id), None)
     return answer
 
 
@@ -76,10 +77,10 @@ async def _exists(service: Service, role: Role, person: UUID) -> bool:
 
 
 @router.post("/sign-out")
-async def sign_out() -> RedirectResponse:
+async def sign_out(request: Request, _: Visitor) -> RedirectResponse:
     """Be nobody again."""
     answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
-    answer.delete_cookie(SESSION_COOKIE, path="/")
+    await end_session(request, answer)
     return answer
 
 

@@ -1,16 +1,31 @@
 """Who sends this request: a bearer token, or the page session in a cookie."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from headstart.app.ports import Credential, Ending
 from headstart.core.access import Principal
 from headstart.identity.tokens import BadToken
+from headstart.settings import Settings
 from headstart.web.problems import forbidden, unauthenticated
 from headstart.web.service import Service
 
-SESSION_COOKIE = "headstart_session"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Somebody whose credential is good. A suspended mechanic may still see their own job."""
+
+    credential: Credential
+    suspended: bool
+
+
+def session_cookie(settings: Settings) -> str:
+    """The cookie's name. The prefix ties it to this host and to https; plain http has none."""
+    return "__Host-headstart" if settings.is_https else "headstart_session"
 
 
 def service_of(request: Request) -> Service:
@@ -19,23 +34,54 @@ def service_of(request: Request) -> Service:
     return service
 
 
-def visitor(request: Request) -> Principal | None:
+async def speaker(request: Request) -> Speaker | None:
     """Whoever is signed in, or nobody. A bad token is never taken for nobody."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    tokens = service_of(request).tokens
-    try:
-        if scheme:
-            if scheme.lower() != "bearer":
-                raise BadToken
-            return tokens.read(token.strip())
-        cookie = request.cookies.get(SESSION_COOKIE)
-        who = tokens.read(cookie) if cookie else None
-    except BadToken as error:
-        if scheme:
-            raise unauthenticated() from error
+    service = service_of(request)
+    authorization = request.headers.get("authorization", "")
+    if authorization:
+        credential = _bearer(service, authorization)
+    else:
+        secret = request.cookies.get(session_cookie(service.settings))
+        found = await service.sessions.find(secret) if secret else None
+        if found is None:
+            return None
+        credential = found
+    ending = await service.standing.ending(credential)
+    if ending not in (None, Ending.SUSPENDED):
+        if authorization:
+            raise unauthenticated()
         return None
-    if who is not None:
+    if not authorization:
         _refuse_foreign_page(request)
+    request.state.who = credential.who
+    return Speaker(credential, suspended=ending is Ending.SUSPENDED)
+
+
+def _bearer(service: Service, authorization: str) -> Credential:
+    scheme, _, token = authorization.partition(" ")
+    try:
+        if scheme.lower() != "bearer":
+            raise BadToken
+        return service.tokens.read(token.strip())
+    except BadToken as error:
+        raise unauthenticated() from error
+
+
+def visitor(found: Annotated[Speaker | None, Depends(speaker)]) -> Principal | None:
+    """Whoever is signed in, or nobody."""
+    return found.credential.who if found else None
+
+
+def signed_in_speaker(found: Annotated[Speaker | None, Depends(speaker)]) -> Speaker:
+    """Somebody with their credential, or 401."""
+    if found is None:
+        raise unauthenticated()
+    return found
+
+
+def recognised(request: Request) -> Principal | None:
+    """Whom this request was found to be from, as far as that was asked."""
+    who: Principal | None = getattr(request.state, "who", None)
     return who
 
 
@@ -59,4 +105,5 @@ def _refuse_foreign_page(request: Request) -> None:
 
 SignedIn = Annotated[Principal, Depends(signed_in)]
 Visitor = Annotated[Principal | None, Depends(visitor)]
+Speaking = Annotated[Speaker, Depends(signed_in_speaker)]
 Headstart = Annotated[Service, Depends(service_of)]

@@ -12,6 +12,8 @@ from headstart.app.ports import MoneyTroubles, People, Requests, Switchboard, Vi
 from headstart.app.reconciler import Reconciler
 from headstart.app.wakeups import Wakeups
 from headstart.identity.seals import Seals
+from headstart.identity.sessions import Sessions
+from headstart.identity.standing import Standing
 from headstart.identity.tokens import Tokens
 from headstart.settings import Settings
 
@@ -42,5 +44,7 @@ class Service:
     troubles: MoneyTroubles
     money: MoneyLoops | None
     tokens: Tokens
+    sessions: Sessions
+    standing: Standing
     seals: Seals
     webhook_secrets: tuple[str, ...]

@@ -34,6 +34,14 @@ from headstart.app.ports.requests import (
     Seen,
     Unavailable,
 )
+from headstart.app.ports.sign_ins import (
+    Credential,
+    Ending,
+    KnownLogin,
+    Login,
+    SignInKey,
+    SignIns,
+)
 
 __all__ = [
     "HEEDED_EVENTS",
@@ -42,13 +50,17 @@ __all__ = [
     "CheckoutOrder",
     "CheckoutSession",
     "Conclusion",
+    "Credential",
     "Cursor",
     "DoesNotExist",
+    "Ending",
     "EventLog",
     "Flag",
     "Intake",
     "Intakes",
+    "KnownLogin",
     "LoggedEvent",
+    "Login",
     "Money",
     "MoneyTroubles",
     "NotStorable",
@@ -68,6 +80,8 @@ __all__ = [
     "RefusedBecause",
     "Requests",
     "Seen",
+    "SignInKey",
+    "SignIns",
     "Switchboard",
     "Unavailable",
     "Views",

@@ -15,6 +15,7 @@ import uvicorn
 from headstart.core.access import Principal, Role
 from headstart.core.policy import OfflinePolicy
 from headstart.core.request import MechanicId
+from headstart.identity.sessions import SECRET_BYTES, key_of
 from headstart.identity.tokens import Tokens
 from headstart.lab.backstage import HOST, free_port, server_environment
 from headstart.lab.chaos.front import Front
@@ -28,6 +29,7 @@ from headstart.payments.sandbox.server import create_app
 from headstart.payments.sandbox.settings import SandboxSettings
 from headstart.serving import Server as Serving
 from headstart.store.people import PeopleStore
+from headstart.store.sign_ins import SignInStore
 
 if TYPE_CHECKING:
     from headstart.store.postgres import Pool
@@ -126,7 +128,8 @@ class Signs:
         fresh = self.random.random() < FRESH_TOKENS
         age = timedelta() if fresh else BACKDATED
         tokens = Tokens(self.secret, lambda: moment(time.time()) - age)
-        return Person(who, tokens.mint(who, lifetime=TOKEN_LIFETIME + age))
+        session = self.random.randbytes(SECRET_BYTES).hex()
+        return Person(who, tokens.mint(who, lifetime=TOKEN_LIFETIME + age), session)
 
 
 async def populate(
@@ -137,6 +140,9 @@ async def populate(
         await PeopleStore(pool).add_mechanic(MechanicId(mechanic.who.id), "Somebody")
     customers = [_customer(town, signs, mechanics) for _ in range(size.requests)]
     await pool.execute(ADD_CUSTOMERS, [one.person.who.id for one in customers])
+    for one in customers:
+        key, who = key_of(one.person.session), one.person.who
+        await SignInStore(pool).begin(key, who, None, idle=TOKEN_LIFETIME, at_most=TOKEN_LIFETIME)
     pairs = [(one.person.id, favorite) for one in customers for favorite in one.favorites]
     await pool.execute(ADD_FAVORITES, *(list(column) for column in zip(*pairs, strict=True)))
     town.history.favorites = set(pairs)

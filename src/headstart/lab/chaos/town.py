@@ -45,6 +45,7 @@ class Person:
 
     who: Principal
     token: str
+    session: str
 
     @property
     def id(self) -> str:
@@ -59,7 +60,7 @@ class Person:
     @property
     def cookie(self) -> str:
         """Of a browser."""
-        return f"Cookie: headstart_session={self.token}\r\n"
+        return f"Cookie: headstart_session={self.session}\r\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,11 @@
 from fastapi import Request
 from fastapi.responses import Response
 
-from headstart.core.access import Principal, Role
-from headstart.web.people import visitor
+from headstart.web.people import recognised
 from headstart.web.problems import Problem
 from headstart.web.rendering import Person, render
+from headstart.web.sessions import HOME
 
-HOME = {Role.CUSTOMER: "/dashboard", Role.MECHANIC: "/mechanic", Role.OPERATOR: "/admin"}
 _FOR_PROGRAMS = ("/api/", "/webhooks/", "/demo/", "/static/", "/healthz", "/readyz", "/metrics")
 _TITLES = {
     400: "That request could not be read",
@@ -33,7 +32,7 @@ def present(request: Request, problem: Problem) -> Response:
     wants_page = "text/html" in request.headers.get("accept", "")
     if not wants_page or request.url.path.startswith(_FOR_PROGRAMS):
         return problem.response()
-    who = _visitor(request)
+    who = recognised(request)
     return render(
         "error.html",
         Person(who.role, who.id, "") if who else None,
@@ -43,11 +42,3 @@ def present(request: Request, problem: Problem) -> Response:
         sentence=_SENTENCES.get(problem.status, problem.detail),
         home=HOME[who.role] if who else "/",
     )
-
-
-def _visitor(request: Request) -> Principal | None:
-    """Whoever it is, as far as that can be told without asking the database."""
-    try:
-        return visitor(request)
-    except Problem:
-        return None

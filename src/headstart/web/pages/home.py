@@ -7,11 +7,11 @@ from headstart.core.access import Operation, Role
 from headstart.core.request import CustomerId
 from headstart.settings import Mode
 from headstart.web.doors import open_door
-from headstart.web.pages.errors import HOME
 from headstart.web.pages.persons import Anybody
 from headstart.web.people import Headstart
 from headstart.web.rendering import render
 from headstart.web.service import Service
+from headstart.web.sessions import HOME
 
 OPERATOR_ID = "0e000000-0000-4000-8000-000000000001"  # operators are not in the database
 

@@ -1,0 +1,38 @@
+"""Page sessions begin and end: the cookie, and where people belong."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from headstart.app.ports import Login
+from headstart.core.access import Principal, Role
+from headstart.web.people import service_of, session_cookie
+
+HOME = {Role.CUSTOMER: "/dashboard", Role.MECHANIC: "/mechanic", Role.OPERATOR: "/admin"}
+
+
+async def begin_session(
+    request: Request, answer: Response, who: Principal, login: Login | None
+) -> None:
+    """Sign this browser in; whoever was signed in with it before is signed out."""
+    service = service_of(request)
+    await end_session(request, answer)
+    secret = await service.sessions.begin(who, login)
+    settings = service.settings
+    answer.set_cookie(
+        session_cookie(settings),
+        secret,
+        httponly=True,
+        secure=settings.is_https,
+        samesite="lax",
+        path="/",
+    )
+
+
+async def end_session(request: Request, answer: Response) -> None:
+    """Sign this browser out, at once and on every open stream of the session."""
+    service = service_of(request)
+    name = session_cookie(service.settings)
+    if secret := request.cookies.get(name):
+        await service.sessions.end(secret)
+        service.wakeups.announce()
+        answer.delete_cookie(name, path="/", secure=service.settings.is_https, httponly=True)
