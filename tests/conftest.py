@@ -4,6 +4,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -69,6 +70,13 @@ def postgres() -> Iterator[str]:
 @pytest.fixture
 async def database(postgres: str) -> AsyncIterator[str]:
     """The address of a fresh, migrated database that this test has to itself."""
+    async with fresh_database(postgres) as dsn:
+        yield dsn
+
+
+@asynccontextmanager
+async def fresh_database(postgres: str) -> AsyncIterator[str]:
+    """A migrated database, dropped afterwards."""
     name = f"test_{next(_numbers)}"
     admin = await asyncpg.connect(with_database(postgres, "postgres"))
     try:

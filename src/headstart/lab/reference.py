@@ -9,6 +9,14 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from headstart.lab.reference_access import (
+    answers_part,
+    doors_part,
+    listed_part,
+    operations_part,
+    walk_part,
+    words_part,
+)
 from headstart.lab.reference_commands import commands_part
 from headstart.lab.reference_events import events_part
 from headstart.lab.reference_tables import (
@@ -47,6 +55,12 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "kinds": kinds_part,
     "metrics": metrics_part,
     "commands": commands_part,
+    "operations": operations_part,
+    "doors": doors_part,
+    "words": words_part,
+    "answers": answers_part,
+    "listed": listed_part,
+    "walk": walk_part,
     "howto_pages": pages_part("how-to"),
     "reference_pages": pages_part("reference"),
     "explanation_pages": pages_part("explanation"),

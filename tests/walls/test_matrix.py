@@ -1,0 +1,146 @@
+"""Who is answered what: every cell of ``headstart.lab.walls``, asked over HTTP.
+
+Add a route, and give it a row there. A further surface, such as a socket or SQL, takes the same
+tables: only how it asks, and how its answer is put into a word, is its own.
+"""
+
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from headstart.core.access import Role
+from headstart.core.refusals import Refusal
+from headstart.lab.walls import (
+    ANSWERS,
+    LISTED,
+    PAGES,
+    PEOPLE,
+    STATES,
+    TOLD,
+    WALK,
+    WORDS,
+    Cell,
+    cells,
+    news,
+)
+from tests.walls.town import ROLE_OF, Story, Town
+from tests.web.test_stream import Message, listening, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CELLS_MIN = 500
+VARYING = ("date", "ratelimit")  # headers that differ between any two answers
+Looks = tuple[int, list[tuple[str, str]], bytes]
+WORD_OF_CODE = {said.code: word for word, said in WORDS.items() if said.code}
+
+
+def word_of(answer: httpx.Response) -> str:
+    """An answer, as the tables say it; a page's form leads back to the page, and says it there."""
+    if answer.status_code == httpx.codes.SEE_OTHER:
+        [told] = parse_qs(urlsplit(answer.headers["location"]).query)["said"]
+        return WORD_OF_CODE[told] if told in set(Refusal) else "yes"
+    body = answer.json() if "json" in answer.headers["content-type"] else {}
+    for word, said in WORDS.items():
+        exactly = (said.status, said.code, said.changed)
+        if exactly == (answer.status_code, body.get("code"), body.get("changed")):
+            return word
+    return f"{answer.status_code} {body.get('code')}"
+
+
+def said_by(answer: httpx.Response, word: str) -> str:
+    """A form does not say whether anything was left to do."""
+    is_form = answer.status_code == httpx.codes.SEE_OTHER
+    return "yes" if is_form and word == "same" else word
+
+
+def looks(answer: httpx.Response) -> Looks:
+    """Everything about an answer that could tell one from another."""
+    headers = [one for one in answer.headers.items() if not one[0].startswith(VARYING)]
+    return answer.status_code, headers, answer.content
+
+
+async def differing(town: Town, route: str, expected: list[Cell]) -> list[str]:
+    """The cells that are answered otherwise; among them every "unknown" that differs, in a single
+    byte, from what an id gets that was never given. Only a "yes" may change anything."""
+    before, wrong = await town.versions(), []
+    unknown: dict[str, Looks] = {}
+    for cell in expected:
+        answer = await town.ask(route, cell.row, await town.story_of(cell))
+        if word_of(answer) != said_by(answer, cell.word):
+            wrong.append(f"{cell.row}, {cell.column}: {word_of(answer)}, not {cell.word}")
+        if cell.word == "404":
+            unknown.setdefault(cell.row, looks(answer))
+            if looks(answer) != unknown[cell.row]:
+                wrong.append(f"{cell.row}, {cell.column}: tells that it exists")
+    assert await town.versions() == before
+    return wrong
+
+
+async def heard(town: Town, person: str, story: Story) -> list[Message]:
+    """What somebody's stream brings who asks for everything that was ever meant for them."""
+    beginning = town.world.service.seals.seal(0, 0)
+    async with listening(town.world, town.headers(story, person), beginning) as stream:
+        return await until(stream, "ready")
+
+
+async def test_news_and_lists_are_for_those_they_are_meant_for(town: Town) -> None:
+    listed = {(cell.row, cell.column): cell.word for cell in cells(LISTED)}
+    told = {(cell.row, cell.column): cell.word for cell in news()}
+    assert set(listed) == set(told)
+    wrong = []
+    for (person, state), word in told.items():
+        story = town.shared[state, person == "dropped"]
+        snapshot, *frames, _ = await heard(town, person, story)
+        about = [one.event for one in frames if one.data["session_id"] == story.id]
+        if about != [TOLD[one] for one in word.split("+") if one != "no"]:
+            wrong.append(f"{person}, {state}: told {about}, not {word}")
+        if where(snapshot, story) != listed[person, state]:
+            wrong.append(f"{person}, {state}: {where(snapshot, story)} in the snapshot")
+    assert wrong == []
+
+
+def where(snapshot: Message, story: Story) -> str:
+    """The list of a snapshot in which the request of a story stands."""
+    assert snapshot.event == "snapshot"
+    lists = {
+        "offer": snapshot.data.get("offers", []),
+        "listed": snapshot.data.get("requests", []),
+        "job": [one for one in [snapshot.data.get("job")] if one],
+    }
+    found = [name for name, rows in lists.items() for row in rows if row["session_id"] == story.id]
+    return "+".join(found) or "no"
+
+
+@pytest.mark.parametrize("route", ANSWERS)
+async def test_every_answer_is_as_written(route: str, town: Town) -> None:
+    assert await differing(town, route, list(cells(ANSWERS[route]))) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_a_page_answers_its_own_role_as_the_api_does(page: str, town: Town) -> None:
+    route, role = PAGES[page]
+    written = [on_page(cell, role) for cell in cells(ANSWERS[route])]
+    assert await differing(town, page, written) == []
+
+
+def on_page(cell: Cell, role: Role) -> Cell:
+    """A cell of the API, as a page for this role has it."""
+    let_in = cell.row == "nobody" or ROLE_OF[cell.row] is role
+    return cell if let_in else Cell(cell.row, cell.column, "403")
+
+
+async def test_the_matrix_is_whole() -> None:
+    """Everybody in every state, for each of a request's routes; and it is not a small one."""
+    for table in ANSWERS.values():
+        assert {cell.row for cell in cells(table)} == set(PEOPLE)
+        assert {cell.column for cell in cells(table)} == set(STATES)
+        assert {cell.word for cell in cells(table)} <= set(WORDS)
+    answers = sum(len(list(cells(table))) for table in (*ANSWERS.values(), LISTED, WALK))
+    assert answers + len(news()) > CELLS_MIN
+
+
+async def test_a_cell_that_is_written_wrongly_is_found(town: Town) -> None:
+    route = next(iter(ANSWERS))
+    wrong = [Cell("stranger", "open", "sees"), Cell("mechanic", "held", "sees")]
+    assert len(await differing(town, route, wrong)) == len(wrong)
