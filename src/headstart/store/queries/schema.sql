@@ -1,5 +1,6 @@
 -- schema_shape
--- Columns, constraints, indexes and views of a schema as one text, to notice changes by hand.
+-- Columns, constraints, indexes and views of a schema as one text, to notice changes by hand; but
+-- without the indexes that are being built.
 select coalesce(string_agg(line, E'\n' order by line), '')
 from (
     select format('column %s.%s %s %s', t.relname, a.attname,
@@ -12,7 +13,8 @@ from (
     from pg_constraint c
     where c.connamespace = :schema::text::regnamespace and c.contype <> 'n'
     union all
-    select format('index %s', i.indexdef) from pg_indexes i where i.schemaname = :schema::text
+    select format('index %s', i.indexdef) from pg_indexes i
+    where i.schemaname = :schema::text and i.indexname <> all (:without::text[])
     union all
     select format('view %s %s', v.relname, pg_get_viewdef(v.oid))
     from pg_class v where v.relnamespace = :schema::text::regnamespace and v.relkind = 'v'
