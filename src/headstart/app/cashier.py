@@ -32,7 +32,7 @@ from headstart.telemetry import OPERATIONS
 
 _Done = tuple[str, int | None]  # what came of it, and how much money moved
 
-CLAIM_MAX = 8
+AT_ONCE_MAX = 8  # of one process
 LEASE = timedelta(seconds=90)  # longer than every call of one operation together
 POLL_S = 1.0  # the backstop when a wake-up is lost
 RETRY_S = 0.25  # after the database could not be reached
@@ -74,6 +74,7 @@ class Cashier:
         self._fulfilment = fulfilment
         self._dispatcher = dispatcher
         self._woken = wakeups.subscribe()
+        self._under_way: dict[asyncio.Task[None], None] = {}  # in the order of their beginning
         self._acts: Mapping[OperationKind, Callable[[Operation], Awaitable[_Done]]] = {
             OperationKind.LOOK: self._look,
             OperationKind.CAPTURE: self._capture,
@@ -83,25 +84,58 @@ class Cashier:
 
     async def run(self) -> None:
         """Until cancelled. An error is reported and the work goes on."""
-        while True:
-            try:
-                await self._nap(await self.work())
-            except Unavailable as error:
-                log.warning("cashier_waits_for_the_database", error=str(error))
-                await asyncio.sleep(RETRY_S)
-            except Exception:
-                log.exception("cashier_failed")
-                await asyncio.sleep(RETRY_S)
+        try:
+            while True:
+                try:
+                    await self._begin_what_is_due()
+                    await self._rest()
+                except Unavailable as error:
+                    log.warning("cashier_waits_for_the_database", error=str(error))
+                    await asyncio.sleep(RETRY_S)
+                except Exception:
+                    log.exception("cashier_failed")
+                    await asyncio.sleep(RETRY_S)
+        finally:
+            await self._leave()
 
-    async def work(self) -> float:
-        """Do everything that is due now; answers the seconds to sleep."""
+    async def work(self) -> None:
+        """Do everything that is due, to its end: for whoever has no loop."""
+        while begun := await self._begin_what_is_due():
+            for ended in (await asyncio.wait(begun))[0]:
+                ended.result()
+
+    async def _begin_what_is_due(self) -> list[asyncio.Task[None]]:
+        """As far as hands are free.
+
+        Each operation is one task, which writes down by itself what came of it: one that hangs
+        holds up nobody but its own money.
+        """
         self._woken.clear()
-        while claimed := await self._operations.claim(CLAIM_MAX, LEASE):
-            attempts = await asyncio.gather(*map(self._carry_out, claimed), return_exceptions=True)
-            for failed in filter(None, attempts):  # after all of them: none goes on by itself
-                raise failed
+        free = AT_ONCE_MAX - len(self._under_way)
+        claimed = await self._operations.claim(free, LEASE) if free else ()
+        begun = [asyncio.create_task(self._attend(operation)) for operation in claimed]
+        for task in begun:
+            self._under_way[task] = None
+            task.add_done_callback(self._ended)
+        return begun
+
+    async def _rest(self) -> None:
+        """Until there is something to do and a hand that is free for it."""
+        if len(self._under_way) == AT_ONCE_MAX:  # there may be more already
+            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+            return
         next_due_s = await self._operations.next_due_s()
-        return POLL_S if next_due_s is None else min(POLL_S, max(RETRY_S, next_due_s))
+        await self._nap(POLL_S if next_due_s is None else min(POLL_S, max(RETRY_S, next_due_s)))
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._under_way[task]
+        self._woken.set()
+
+    async def _leave(self) -> None:
+        """What is under way is begun anew by somebody else, when its lease is over."""
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
 
     async def _nap(self, seconds: float) -> None:
         """Sleep, or less when woken; a busy house does not make it look all the time."""
@@ -111,6 +145,15 @@ class Cashier:
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
                 await asyncio.sleep(soonest - loop.time())
+
+    async def _attend(self, operation: Operation) -> None:
+        """What cannot be written down is done again, when the lease is over."""
+        try:
+            await self._carry_out(operation)
+        except Unavailable as error:
+            log.warning("cashier_lost_a_result", operation=operation.key, error=str(error))
+        except Exception:
+            log.exception("cashier_failed", operation=operation.key)
 
     async def _carry_out(self, operation: Operation) -> None:
         """One attempt, and what came of it."""

@@ -35,7 +35,6 @@ class OperationStore(Postgres):
                 attempts=row["attempts"],
                 nudges=row["nudges"],
                 key_number=row["key_number"],
-                now=row["now"],
             )
             for row in rows
         ]

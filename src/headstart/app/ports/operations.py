@@ -41,7 +41,6 @@ class Operation:
     attempts: int
     nudges: int
     key_number: int
-    now: datetime
 
     @property
     def idempotency_key(self) -> str:

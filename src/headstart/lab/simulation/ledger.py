@@ -119,7 +119,7 @@ class ModelLedger(_OnTheModel):
                 if len(claimed) < limit and transaction.lock_if_free(("debt", one.key)):
                     taken = replace(one, due_at=now + lease, attempts=one.attempts + 1, result=None)
                     transaction.books.debts[one.key] = taken
-                    claimed.append(_operation(taken, now))
+                    claimed.append(_operation(taken))
             return claimed
 
     def _due(self, now: datetime) -> Iterator[Debt]:
@@ -351,7 +351,7 @@ class Purchases(_OnTheModel):
             transaction.books.debts[key] = Debt(id_, key, kind, page, None, now, now)
 
 
-def _operation(taken: Debt, now: datetime) -> Operation:
+def _operation(taken: Debt) -> Operation:
     return Operation(
         id=taken.id,
         key=taken.key,
@@ -361,5 +361,4 @@ def _operation(taken: Debt, now: datetime) -> Operation:
         attempts=taken.attempts,
         nudges=taken.nudges,
         key_number=taken.key_number,
-        now=now,
     )

@@ -19,7 +19,7 @@ set due_at = headstart.clock() + :lease::interval, attempts = o.attempts + 1, re
 from due
 where o.id = due.id
 returning o.id, o.key, o.kind, o.subject, o.request_id, o.attempts, o.nudges,
-          o.key_number, headstart.clock() as now;
+          o.key_number;
 
 -- conclude_operation
 -- What came of an attempt; nothing when the lease was lost. One that was asked for again meanwhile
