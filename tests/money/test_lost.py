@@ -120,3 +120,5 @@ async def test_a_page_left_open_is_closed_when_another_is_paid(bank: Bank) -> No
         "/api/v1/intakes", json={"plan": "standard"}, headers=customer
     )
     assert (again.status_code, again.json()["code"]) == (409, "already_booked")
+    drafts = "select count(*) from headstart.intakes where status = 'draft'"
+    assert await bank.pool.fetchval(drafts) == 0, "who is refused leaves nothing behind"

@@ -147,11 +147,12 @@ class IntakeDesk:
         """
         plan = await self._checked_plan(booking)
         fresh = _intake(IntakeId(self._new_id()), customer, booking, plan)
-        intake = await self._intakes.keep(fresh, idempotency_key, self._checkout_lifetime)
-        if intake.fingerprint != fresh.fingerprint:
-            raise KeyReused
-        if intake.status != "paid":
-            await self._refuse_a_second(intake)
+        async with self._intakes.transaction() as tx:  # who is refused leaves nothing behind
+            intake = await tx.keep(fresh, idempotency_key, self._checkout_lifetime)
+            if intake.fingerprint != fresh.fingerprint:
+                raise KeyReused
+            if intake.status != "paid":
+                await _refuse_a_second(intake, tx)
         if intake.amount == 0:
             await self._fulfilment.fulfil_free(intake)
             return Submitted(intake.id, request_id=request_id_of(intake.id, None))
@@ -185,13 +186,6 @@ class IntakeDesk:
         if plan is None or not plan.active:
             raise BadIntake("plan", f"There is no plan called “{code[:40]}”.")
         return plan
-
-    async def _refuse_a_second(self, intake: Intake) -> None:
-        """Before anything is paid. Two pages paid at once are settled when the second pays."""
-        own = request_id_of(intake.id, intake.checkout_session_id)
-        other = await self._intakes.live_request_of(intake.customer, but=own)
-        if other is not None:
-            raise AlreadyBooked(other)
 
     async def _checked_plan(self, booking: Booking) -> Plan:
         _check_texts(booking)
@@ -246,6 +240,14 @@ class IntakeDesk:
             if not error.stored or order.attempt == CHECKOUT_ATTEMPTS_MAX:
                 raise
         return await self._open_page(payments, replace(order, attempt=order.attempt + 1))
+
+
+async def _refuse_a_second(intake: Intake, tx: Intakes) -> None:
+    """Before anything is paid. Two pages paid at once are settled when the second pays."""
+    own = request_id_of(intake.id, intake.checkout_session_id)
+    other = await tx.live_request_of(intake.customer, but=own)
+    if other is not None:
+        raise AlreadyBooked(other)
 
 
 def checkout_metadata(intake: Intake) -> Mapping[str, str]:
