@@ -53,6 +53,7 @@ def _config(assembled: Service) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         lifespan="off",
+        log_config=None,  # ours, like that of every library
         log_level="warning",
         access_log=False,
         server_header=False,

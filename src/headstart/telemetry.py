@@ -3,6 +3,7 @@
 import logging
 import sys
 from contextlib import suppress
+from typing import Any
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
@@ -53,6 +54,20 @@ class _StandardError:
     log = debug = info = warn = warning = error = err = critical = fatal = exception = msg
 
 
+class _Libraries(logging.Handler):
+    """What libraries log, as one line of ours each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """With the trace, but for the driver's: that a database is away needs none."""
+        known: dict[str, Any] = {"logger": record.name, "said": record.getMessage()}
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            known["error"] = f"{type(error).__name__}: {error}"
+        if error is not None and not record.name.startswith("asyncpg"):
+            known["exc_info"] = record.exc_info
+        structlog.get_logger().log(record.levelno, "library_reports", **known)
+
+
 def configure_logging(*, readable: bool) -> None:
     """One JSON object per line on standard error, or coloured lines for a person."""
     renderer = structlog.dev.ConsoleRenderer() if readable else structlog.processors.JSONRenderer()
@@ -67,3 +82,4 @@ def configure_logging(*, readable: bool) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=_StandardError,
     )
+    logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING)
