@@ -41,6 +41,8 @@ class Walkers:
             "PUT /api/v1/customers/{id}": {"json": known},
             "PUT /api/v1/mechanics/{id}": {"json": {"name": "Fay", "status": "approved"}},
             "PUT /api/v1/flags/{id}": {"json": {"enabled": True}},
+            "POST /api/v1/money-troubles/{id}/dismissal": {"json": {"reason": "A test."}},
+            "POST /admin/troubles/{id}/dismissal": {"data": {"reason": "A test."}},
             "GET /intake": {"params": {"plan": "standard"}},
             "POST /intake": {"data": {"plan": "standard"}},
             "GET /intake/success": {"params": {"session_id": self.checkout}},

@@ -262,6 +262,7 @@ PUT /api/v1/mechanics/{id}           401    403      403      403       403     
 GET /api/v1/flags/{id}               401    403      403      403       403      403       200
 PUT /api/v1/flags/{id}               401    403      403      403       403      403       200
 GET /api/v1/money-troubles           401    403      403      403       403      403       200
+POST /api/v1/money-troubles/{id}/dismissal 401    403      403      403       403      403       404
 POST /api/v1/operations/{id}/attempt 401    403      403      403       403      403       404
 GET /api/v1/stream                   401    200      200      200       200      200       200
 GET /api/v1/openapi.json             200    200      200      200       200      200       200
@@ -281,6 +282,7 @@ GET /admin                           401    403      403      403       403     
 GET /admin/flags                     401    403      403      403       403      403       303
 POST /admin/flag                     401    403      403      403       403      403       303
 POST /admin/operations/{id}/attempt  401    403      403      403       403      403       303
+POST /admin/troubles/{id}/dismissal  401    403      403      403       403      403       303
 POST /demo/sign-in                   303    303      303      303       303      303       303
 POST /demo/sign-out                  303    303      303      303       303      303       303
 POST /demo/clock                     200    200      200      200       200      200       200

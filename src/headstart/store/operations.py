@@ -138,6 +138,20 @@ class OperationStore(Postgres):
             for row in await self.rows("money_troubles", limit=limit, hold_margin=HOLD_MARGIN)
         ]
 
+    async def dismiss(self, trouble_id: str, *, actor: str, reason: str) -> bool:
+        """The first one's word counts."""
+        return None is not await self.value(
+            "dismiss_trouble",
+            trouble_id=trouble_id,
+            actor=actor,
+            reason=reason,
+            hold_margin=HOLD_MARGIN,
+        )
+
+    async def dismissed(self, limit: int) -> Sequence[dict[str, Any]]:
+        """Newest first."""
+        return [dict(row) for row in await self.rows("dismissed_troubles", limit=limit)]
+
     async def operations_of(self, request_id: RequestId) -> Sequence[dict[str, Any]]:
         """In the order in which they became owed."""
         return [dict(row) for row in await self.rows("operations_of", request_id=request_id)]

@@ -18,6 +18,7 @@ from headstart.web.problems import Problem
 FLAG_CHANGES_MAX = 100
 NAME_CHARACTERS_MAX = 200
 TROUBLES_MAX = 100
+REASON_CHARACTERS_MAX = 500
 
 router = APIRouter(prefix="/api/v1", tags=["operators"])
 
@@ -43,6 +44,12 @@ class NewFlag(BaseModel):
 
     enabled: bool
     rollout_percentage: int | None = Field(default=None, ge=0, le=100)
+
+
+class Dismissal(BaseModel):
+    """Why a trouble needs nobody any more."""
+
+    reason: str = Field(min_length=1, max_length=REASON_CHARACTERS_MAX, pattern=r"\S")
 
 
 @router.put("/customers/{customer_id}", dependencies=[door(Operation.CUSTOMER_WRITE)])
@@ -94,9 +101,25 @@ async def put_flag(name: str, body: NewFlag, who: SignedIn, service: Headstart) 
 
 @router.get("/money-troubles", dependencies=[door(Operation.MONEY_READ)])
 async def list_troubles(who: SignedIn, service: Headstart) -> Payload:
-    """What a person must see to: refused operations, disputes, holds about to end."""
+    """What a person must see to: refused operations, disputes, amounts that were taken in part,
+    holds about to end, events that were not heeded; and what was dismissed lately."""
     found = await service.troubles.troubles(TROUBLES_MAX)
-    return {"troubles": [one | {"since": one["since"].isoformat()} for one in found]}
+    dismissed = await service.troubles.dismissed(TROUBLES_MAX)
+    return {
+        "troubles": [one | {"since": one["since"].isoformat()} for one in found],
+        "dismissed": [one | {"at": one["at"].isoformat()} for one in dismissed],
+    }
+
+
+@router.post("/money-troubles/{trouble_id}/dismissal", dependencies=[door(Operation.MONEY_DISMISS)])
+async def dismiss_trouble(
+    trouble_id: str, body: Dismissal, who: SignedIn, service: Headstart
+) -> Payload:
+    """Show a trouble no more. Nothing happens to the money; who, when and why are kept."""
+    actor, reason = str(who.actor), body.reason.strip()
+    if not await service.troubles.dismiss(trouble_id, actor=actor, reason=reason):
+        raise Problem(HTTPStatus.NOT_FOUND, "unknown_trouble", "There is no such trouble.")
+    return {"trouble_id": trouble_id, "dismissed_by": actor, "reason": reason}
 
 
 @router.post("/operations/{operation_id}/attempt", dependencies=[door(Operation.MONEY_RETRY)])

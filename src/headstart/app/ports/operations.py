@@ -124,6 +124,14 @@ class MoneyTroubles(Protocol):
         """What a person must look at."""
         ...
 
+    async def dismiss(self, trouble_id: str, *, actor: str, reason: str) -> bool:
+        """Show a trouble no more; kept with who, when and why. False if it is not shown."""
+        ...
+
+    async def dismissed(self, limit: int) -> Sequence[dict[str, Any]]:
+        """What was dismissed, by whom and why, newest first."""
+        ...
+
     async def operations_of(self, request_id: RequestId) -> Sequence[dict[str, Any]]:
         """Everything that was to be done for one request."""
         ...

@@ -261,17 +261,25 @@ class ModelLedger(_OnTheModel):
         for payment_id, request_id in state.books.whose.items():
             request, sight = state.requests[request_id], state.books.sights.get(payment_id)
             status = status_of(request)
-            if sight and sight.payment.amount_capturable > 0:
-                ends_at = sight.payment.capture_before
-                ends_soon = ends_at is not None and ends_at < now + HOLD_MARGIN
-                if ends_soon or status in ("completed", *ENDED_UNSERVED):
-                    yield sight.seen_at, payment_id
+            if sight and self._is_a_doubtful_hold(sight.payment, request):
+                yield sight.seen_at, payment_id
             if sight and sight.payment.is_gone and status == "pending":
                 yield sight.seen_at, payment_id
             back = state.books.debts.get(f"{OperationKind.GIVE_BACK}:{request_id}")
             kept = sight is not None and sight.payment.amount_kept > 0
             if kept and back and back.state == "done" and status in ENDED_UNSERVED:
                 yield request.created_at, payment_id
+
+    def _is_a_doubtful_hold(self, payment: PaymentIntent, request: SessionRequest) -> bool:
+        """It ends soon, or is over and nobody sees to it."""
+        if payment.amount_capturable == 0:
+            return False
+        if status_of(request) in ("pending", "matched"):
+            ends_at = payment.capture_before
+            return ends_at is not None and ends_at < self._database.now() + HOLD_MARGIN
+        debts = self._database.state.books.debts
+        known = (debts.get(f"{kind}:{request.id}") for kind in MOVES_MONEY)
+        return not any(one is not None and one.state == Conclusion.REFUSED for one in known)
 
     def _was_looked_at(self, subject: str) -> bool:
         look = self._database.state.books.debts.get(f"{OperationKind.LOOK}:{subject}")

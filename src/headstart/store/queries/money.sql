@@ -107,8 +107,12 @@ with doubtful as (
     from headstart.payments p
     join headstart.session_requests r on r.payment_intent_id = p.payment_intent_id
     where p.amount_capturable > 0
-       and (p.capture_before < headstart.clock() + :hold_margin::interval
-            or r.status in ('completed', 'unfilled', 'cancelled'))
+       and (r.status in ('pending', 'matched')
+                and p.capture_before < headstart.clock() + :hold_margin::interval
+            or r.status in ('completed', 'unfilled', 'cancelled')
+                and not exists (  -- else a person sees to it
+                    select from headstart.stripe_operations o
+                    where o.request_id = r.id and o.state = 'refused'))
        or r.status = 'pending' and (p.status = 'canceled'
             or p.status = 'succeeded' and p.amount_refunded >= p.amount_received)
     union all
@@ -132,26 +136,71 @@ limit :limit;
 -- Which of these intakes are not known to be paid.
 select id from headstart.intakes where id = any (:ids::uuid[]) and status <> 'paid';
 
--- money_troubles
--- What a person must look at, newest first: what Stripe refused, what a bank disputes, holds whose
--- end is near while a mechanic is still awaited.
-select 'refused' as trouble, o.id as operation_id, o.kind, o.subject, o.request_id as session_id,
+-- {trouble}
+-- What a person must look at: what Stripe refused, what a bank disputes, what was taken only in
+-- part, holds whose end is near while a mechanic is still awaited, events that we did not heed. The
+-- id stays the same for as long as nothing new happens. An event about a page that was looked at,
+-- and left to a person, is the same trouble.
+select concat_ws('.', 'refused', o.id, case when o.kind <> 'look' then o.key_number end, o.result)
+           as trouble_id,
+       'refused' as trouble, o.id as operation_id, o.kind, o.subject, o.request_id as session_id,
        o.result as detail, o.settled_at as since
 from headstart.stripe_operations o
 where o.state = 'refused'
 union all
-select 'disputed', null, null, p.payment_intent_id, r.id, null, p.seen_at
+select 'disputed.' || p.payment_intent_id,
+       'disputed', null, null, p.payment_intent_id, r.id, null, p.seen_at
 from headstart.payments p
 join headstart.session_requests r on r.payment_intent_id = p.payment_intent_id
 where p.disputed
 union all
-select 'hold_ends', null, null, p.payment_intent_id, r.id, p.capture_before::text, p.seen_at
+select 'captured_in_part.' || p.payment_intent_id,
+       'captured_in_part', null, null, p.payment_intent_id, r.id,
+       p.amount_received || ' of ' || p.amount, p.seen_at
+from headstart.payments p
+join headstart.session_requests r on r.payment_intent_id = p.payment_intent_id
+where p.status = 'succeeded' and p.amount_received between p.amount_refunded + 1 and p.amount - 1
+  and r.status in ('pending', 'matched', 'completed')
+union all
+select 'hold_ends.' || p.payment_intent_id,
+       'hold_ends', null, null, p.payment_intent_id, r.id, p.capture_before::text, p.seen_at
 from headstart.payments p
 join headstart.session_requests r on r.payment_intent_id = p.payment_intent_id
 where p.amount_capturable > 0 and r.status in ('pending', 'matched')
   and p.capture_before < headstart.clock() + :hold_margin::interval
-order by since desc
+union all
+select 'quarantined.' || e.id,
+       'quarantined', null, e.type, coalesce(nullif(e.object_id, ''), e.id), null,
+       replace(e.outcome, 'quarantined_', ''), e.received_at
+from headstart.stripe_events e
+where e.outcome like 'quarantined%'
+  and not exists (
+      select from headstart.stripe_operations o
+      where o.state = 'refused' and o.key = 'look:' || e.object_id)
+
+-- money_troubles
+-- What nobody has dismissed, newest first; money that is in trouble before events that may be about
+-- none.
+with trouble as ({trouble})
+select * from trouble
+where not exists (
+    select from headstart.trouble_dismissals d where d.trouble_id = trouble.trouble_id)
+order by trouble = 'quarantined', since desc
 limit :limit;
+
+-- dismiss_trouble
+-- Somebody has seen to it, or need not; nothing when there is no such trouble, or no longer.
+with trouble as ({trouble})
+insert into headstart.trouble_dismissals (trouble_id, trouble, subject, detail, actor, reason)
+select trouble_id, trouble, subject, detail, :actor, :reason
+from trouble where trouble_id = :trouble_id
+on conflict (trouble_id) do nothing
+returning trouble_id;
+
+-- dismissed_troubles
+-- Who has dismissed what, and why, newest first.
+select trouble_id, trouble, subject, detail, at, actor, reason
+from headstart.trouble_dismissals order by at desc limit :limit;
 
 -- operations_of
 -- Everything that was to be done for one request, in order.

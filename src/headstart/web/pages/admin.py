@@ -11,6 +11,7 @@ from headstart.app.flags import FAVORITES_PRIORITY
 from headstart.core.access import Operation
 from headstart.core.refusals import Refusal
 from headstart.web.doors import door
+from headstart.web.operators import REASON_CHARACTERS_MAX
 from headstart.web.pages.acting import RequestInPath
 from headstart.web.pages.persons import Operator
 from headstart.web.people import Headstart
@@ -19,6 +20,7 @@ from headstart.web.rendering import render
 
 FLAG_CHANGES_SHOWN_MAX = 20
 TROUBLES_SHOWN_MAX = 20
+DISMISSED_SHOWN_MAX = 10
 _COLUMNS = (
     *("status", "stage", "due_at", "plan_code", "routing_type", "customer_id"),
     *("preferred_mechanic_id", "priority_notified_at", "priority_window_minutes"),
@@ -40,6 +42,8 @@ async def console(
         person,
         flag=await service.switchboard.flag(FAVORITES_PRIORITY),
         troubles=await service.troubles.troubles(TROUBLES_SHOWN_MAX),
+        dismissed=await service.troubles.dismissed(DISMISSED_SHOWN_MAX),
+        reason_max=REASON_CHARACTERS_MAX,
         changes=await service.switchboard.flag_changes(FAVORITES_PRIORITY, FLAG_CHANGES_SHOWN_MAX),
     )
 
@@ -69,6 +73,19 @@ async def try_again(operation_id: int, service: Headstart, _: Operator) -> Redir
     """A refused operation, once more; nothing, when somebody was faster."""
     await service.troubles.try_again(operation_id)
     service.wakeups.announce()
+    return RedirectResponse("/admin", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/admin/troubles/{trouble_id}/dismissal", dependencies=[door(Operation.MONEY_DISMISS)])
+async def dismiss(
+    trouble_id: str,
+    service: Headstart,
+    person: Operator,
+    reason: Annotated[str, Form(min_length=1, max_length=REASON_CHARACTERS_MAX, pattern=r"\S")],
+) -> RedirectResponse:
+    """A trouble that needs nobody; nothing, when somebody was faster."""
+    actor = str(person.principal.actor)
+    await service.troubles.dismiss(trouble_id, actor=actor, reason=reason.strip())
     return RedirectResponse("/admin", HTTPStatus.SEE_OTHER)
 
 
