@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -80,6 +80,15 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True)
+class Fate:
+    """Which work this life ends in, and after how many steps of it."""
+
+    work: str
+    steps: int
+    from_birth: bool = False  # or from the moment it is armed
+
+
+@dataclass(frozen=True, slots=True)
 class Life:
     """How a server lives this time."""
 
@@ -87,6 +96,8 @@ class Life:
     clock_step_s: float = 0.0
     steps_after_s: float = 0.0
     sabotage: Sequence[str] = ()
+    fate: Fate | None = None
+    hasty: bool = False  # with money: leases, waits and rounds as short as everything here
 
 
 class Nursery:
@@ -106,6 +117,8 @@ class Nursery:
             "clock_step_s": life.clock_step_s,
             "steps_after_s": life.steps_after_s,
             "sabotage": list(life.sabotage),
+            "hasty": life.hasty,
+            "fate": asdict(life.fate) if life.fate else None,
         }
         async with self._speaking:
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
@@ -166,6 +179,14 @@ class Server:
     def kill(self) -> bool:
         """``kill -9``; False when there was nobody to kill."""
         return self.pid > 0 and self._signal(signal.SIGKILL)
+
+    def arm(self) -> None:
+        """Its fate may come true from now on."""
+        self._signal(signal.SIGUSR1)
+
+    def disarm(self) -> None:
+        """And no more."""
+        self._signal(signal.SIGUSR2)
 
     def pause(self) -> None:
         """Stand still, in the middle of anything."""

@@ -3,7 +3,7 @@
 What is saved is the reading of some hundred modules, two seconds of it for each life. From there on
 a child is ``headstart serve`` like any other: its own process, environment, log and connections.
 What the lab does to a child before it begins is done here, so that the service has no switch for
-any of it: its clock may step, and a sabotage may be committed.
+any of it: its clock may step, a sabotage may be committed, and its end may be foretold.
 
 One order on each line of standard input, as JSON; the answer is the child's process id. When the
 input ends, so do all children.
@@ -21,8 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import headstart.__main__
+import headstart.lab.chaos.fate
 import headstart.lab.chaos.sabotage
 import headstart.serving
+
+LEASE_S = 3.0
+WAIT_S_MAX = 2.0
+RECONCILED_EVERY_S = 4.0
+PATIENCE_S = 3.0
 
 Order = dict[str, Any]
 
@@ -62,6 +68,10 @@ def _live(order: Order) -> None:
             _step_the_clock(order["clock_step_s"], order["steps_after_s"])
         if order["sabotage"]:
             headstart.lab.chaos.sabotage.commit(order["sabotage"])
+        if order["hasty"]:
+            _make_haste()
+        if order["fate"]:
+            headstart.lab.chaos.fate.await_the_end(**order["fate"])
         sys.argv = ["headstart", "serve"]
         headstart.__main__.main()
         status = 0
@@ -69,6 +79,15 @@ def _live(order: Order) -> None:
         status = end.code if isinstance(end.code, int) else 1
     finally:
         os._exit(status)
+
+
+def _make_haste() -> None:
+    """What a dead process had taken is soon taken by another. A lease may be shorter than the pause
+    of a process, so that now and then two do the same: that has to be harmless, too."""
+    headstart.app.cashier.LEASE = timedelta(seconds=LEASE_S)
+    headstart.app.cashier.WAIT_MAX = timedelta(seconds=WAIT_S_MAX)
+    headstart.app.reconciler.EVERY_S = RECONCILED_EVERY_S
+    headstart.store.operations.PATIENCE = timedelta(seconds=PATIENCE_S)
 
 
 def _step_the_clock(by_s: float, after_s: float) -> None:
