@@ -19,6 +19,8 @@ def test_servers_and_database_are_killed_while_people_book_and_accept(tmp_path: 
     assert figures["kills"] == KILLS
     assert int(figures["database restarts"]) >= 1
     assert int(figures["frames"]) > REQUESTS
+    moved = int(figures["capture"]) + int(figures["cancel"]) + int(figures["refund"])
+    assert moved > 0, "there was money to be judged"
 
 
 def test_the_judge_of_the_real_thing_is_not_blind(tmp_path: Path) -> None:
@@ -28,6 +30,13 @@ def test_the_judge_of_the_real_thing_is_not_blind(tmp_path: Path) -> None:
     noticed = {violation.split()[3].strip(":") for violation in evidence.violations}
     assert "I5" in noticed, "somebody was told what is not for them"
     assert noticed & {"I2", "I3"}, "a yes, or a payment, was acknowledged and lost"
+
+
+def test_the_judge_of_the_real_thing_looks_into_the_books(tmp_path: Path) -> None:
+    """Servers that write down what they owe as done, and do nothing."""
+    broken = "--sabotage=money that is only talked about"
+    evidence = chaos(tmp_path, "--requests=16", "--kills=0", broken)
+    assert "M1" in {violation.split()[3].strip(":") for violation in evidence.violations}
 
 
 def chaos(directory: Path, *arguments: str) -> Evidence:

@@ -102,7 +102,7 @@ class Monkey:
                 raise error
 
     def _good_life(self) -> Life:
-        return Life(self.dsn, sabotage=self.habits.sabotage)
+        return Life(self.dsn, sabotage=self.habits.sabotage, hasty=True)
 
     def a_life(self) -> Life:
         """Whatever comes."""
@@ -113,6 +113,7 @@ class Monkey:
             clock_step_s=self.random.choice(STEPS_S) if steps else 0.0,
             steps_after_s=self.random.uniform(0.0, STEP_AFTER_S_MAX),
             sabotage=self.habits.sabotage,
+            hasty=True,
         )
 
     async def _sleep(self, between_s: tuple[float, float]) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 from unittest.mock import patch
 
 from headstart.app import feed
+from headstart.app.cashier import Cashier
+from headstart.app.ports import Operation
 from headstart.core.audience import OneMechanic
 from headstart.core.request import RequestId
 from headstart.lab.sabotage.craft import Patches, Sabotage
@@ -41,6 +43,18 @@ def _lost_deadlines() -> Patches:
     yield patch.object(RequestStore, "claim_due", some)
 
 
+def _money_that_is_only_talked_about() -> Patches:
+    """What is owed is written down as done, and nobody asks the payment service for it."""
+
+    async def talk(self: Cashier, operation: Operation) -> tuple[str, int]:
+        held = await self._payments.retrieve_payment(operation.subject)
+        amount = held.amount if held else 0
+        return ("released" if held and held.is_held else "refunded"), amount
+
+    yield patch.object(Cashier, "_capture", talk)
+    yield patch.object(Cashier, "_give_back", talk)
+
+
 SABOTAGES = {
     one.name: one
     for one in (
@@ -51,6 +65,12 @@ SABOTAGES = {
             _commits_that_are_not_kept,
         ),
         Sabotage("early leak", str(_early_leak.__doc__), "I5", _early_leak),
+        Sabotage(
+            "money that is only talked about",
+            str(_money_that_is_only_talked_about.__doc__),
+            "M1",
+            _money_that_is_only_talked_about,
+        ),
         Sabotage("lost deadlines", str(_lost_deadlines.__doc__), "L2", _lost_deadlines),
     )
 }

@@ -20,11 +20,12 @@ from headstart.identity.tokens import Tokens
 from headstart.lab.backstage import HOST, free_port, server_environment
 from headstart.lab.chaos.front import Front
 from headstart.lab.chaos.house import POLL_S
-from headstart.lab.chaos.people import Customer, Mechanic
+from headstart.lab.chaos.people import PLANS, Customer, Mechanic
 from headstart.lab.chaos.town import Person, Town
 from headstart.lab.chaos.witness import moment
 from headstart.lab.checkers import Plain
 from headstart.payments.sandbox import SANDBOX_SECRET_KEY, SANDBOX_WEBHOOK_SECRET
+from headstart.payments.sandbox.ledger import Ledger
 from headstart.payments.sandbox.server import create_app
 from headstart.payments.sandbox.settings import SandboxSettings
 from headstart.serving import Server as Serving
@@ -39,6 +40,7 @@ BACKDATED = timedelta(hours=2)  # most tokens: so old that a clock an hour slow 
 FRESH_TOKENS = 0.1
 FAVORITES_EACH = 3
 LISTENING_CUSTOMERS = 0.1
+HELD_SHARES = (0.0, 0.5, 0.5, 1.0)  # of the plans: the others are charged at once
 RETRY_DELAYS_S = (0.05, 0.1, *[0.5] * 1_000)
 PAGE_WAIT_S = 0.5
 CONNECTIONS = 6  # of one server, and three for its loops: all of them anew after each outage
@@ -51,6 +53,7 @@ SLACK_PAUSED_S = 3.0  # the same, where the process that commits may be made to 
 ADD_CUSTOMERS = """
 insert into headstart.customers (id, first_name) select unnest($1::uuid[]), 'Carla'
 """
+HELD_PLANS = "update headstart.plans set capture = 'hold' where code = any($1)"
 ADD_FAVORITES = """
 insert into headstart.favorites (customer_id, mechanic_id)
 select * from unnest($1::uuid[], $2::uuid[])
@@ -135,7 +138,9 @@ class Signs:
 async def populate(
     pool: "Pool", town: Town, signs: Signs, mechanics: Sequence[Person], size: Size
 ) -> tuple[Sequence[Customer], Sequence[Mechanic]]:
-    """Everybody is known before it begins."""
+    """Everybody is known before it begins, and how each plan is charged."""
+    share = town.random.choice(HELD_SHARES)
+    await pool.execute(HELD_PLANS, [plan for plan in PLANS if town.chance(share)])
     for mechanic in mechanics:
         await PeopleStore(pool).add_mechanic(MechanicId(mechanic.who.id), "Somebody")
     customers = [_customer(town, signs, mechanics) for _ in range(size.requests)]
@@ -156,9 +161,17 @@ def _customer(town: Town, signs: Signs, mechanics: Sequence[Person]) -> Customer
     return Customer(town, person, known, strangers, listens)
 
 
+@dataclass(frozen=True, slots=True)
+class Till:
+    """Where people pay, and the books of it."""
+
+    port: int
+    ledger: Ledger
+
+
 @asynccontextmanager
-async def sandbox(front: Front) -> AsyncIterator[int]:
-    """A payment sandbox of this round's own; yields its port."""
+async def sandbox(front: Front) -> AsyncIterator[Till]:
+    """A payment sandbox of this round's own."""
     port = free_port()
     settings = SandboxSettings(
         public_url=f"http://{HOST}:{port}",
@@ -169,8 +182,9 @@ async def sandbox(front: Front) -> AsyncIterator[int]:
         page_wait_s=PAGE_WAIT_S,
         seed=front.random.getrandbits(32),
     )
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         host=HOST,
         port=port,
         log_level="critical",
@@ -182,7 +196,7 @@ async def sandbox(front: Front) -> AsyncIterator[int]:
     try:
         while not server.started:  # noqa: ASYNC110 - it has no event for that
             await asyncio.sleep(POLL_S)
-        yield port
+        yield Till(port, app.state.ledger)
     finally:
         server.should_exit = True
         await serving

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 from headstart.app.flags import FAVORITES_PRIORITY
 from headstart.core.evolve import evolve
 from headstart.core.request import RequestId, SessionRequest
+from headstart.lab.chaos.books import money_of
 from headstart.lab.checkers import History, Plain
 from headstart.lab.checkers.history import Interval
+from headstart.payments.sandbox.ledger import Ledger
 from headstart.store import migrate
 from headstart.store.postgres import connected
 from headstart.store.requests import RequestStore
@@ -43,7 +45,15 @@ FLAGS = """
 select enabled, pg_xact_commit_timestamp(xmin) as done
 from headstart.feature_flag_changes where name = $1 and was_enabled is not null order by done
 """
-UNFINISHED = "select count(*) from headstart.session_requests where due_at is not null"
+UNFINISHED = """
+select (select count(*) from headstart.session_requests where due_at is not null)
+     + (select count(*) from headstart.stripe_operations where due_at is not null)
+"""
+DEBTS = """
+select key, kind, subject, request_id::text as request, state, result, attempts,
+       created_at, due_at, settled_at
+from headstart.stripe_operations order by id
+"""
 IDS = "select id from headstart.session_requests order by created_at"
 FINGERPRINT = """
 update headstart.schema_migrations set fingerprint = $1
@@ -70,12 +80,12 @@ class Witness:
         self._began = began
 
     async def unfinished(self) -> int:
-        """How many requests still wait for a deadline."""
+        """How many requests still wait for a deadline, and how much is to be done about money."""
         count: int = await self._pool.fetchval(UNFINISHED)
         return count
 
-    async def testify(self, history: History) -> None:
-        """Fill in everything that the database knows."""
+    async def testify(self, history: History, ledger: Ledger) -> None:
+        """Fill in everything that the database knows, and the books of the payment service."""
         rows = await self._pool.fetch(LOG)
         history.log = [self._row(row) for row in rows]
         for row in history.log:
@@ -85,6 +95,8 @@ class Witness:
         flags = await self._pool.fetch(FLAGS, FAVORITES_PRIORITY)
         history.flags += [(self._seconds(row["done"]), row["enabled"]) for row in flags]
         history.final = await self._final(rows)
+        history.debts = [self._debt(row) for row in await self._pool.fetch(DEBTS)]
+        history.money = await money_of(ledger, self._pool, self._began.timestamp())
 
     def _seconds(self, at: datetime) -> float:
         return (at - self._began) / timedelta(seconds=1)
@@ -106,6 +118,11 @@ class Witness:
             "eligible": sorted(map(str, row["eligible"] or ())),
             "key": row["command_key"],
         }
+
+    def _debt(self, row: Any) -> Plain:
+        told = dict(row)
+        times = {name: told.pop(f"{name}_at") for name in ("created", "due", "settled")}
+        return told | {f"{name}_s": at and self._seconds(at) for name, at in times.items()}
 
     def _times(self, payload: Plain) -> Plain:
         times = {name: payload.get(name) for name in ("until", "join_by")}

@@ -29,7 +29,7 @@ def money(case: Case) -> Iterator[Finding]:
         tale = tales.get(paid["checkout"])
         if tale is None or paid["paid_s"] is None:
             continue  # there is a promise of its own about payments that make nothing
-        for sentence in _not_settled(paid, tale, refused):
+        for sentence in (*_not_to_the_cent(paid), *_not_settled(paid, tale, refused)):
             yield Finding("M1", tale.request, sentence)
         for sentence in _done_twice(paid):
             yield Finding("M2", tale.request, sentence)
@@ -59,11 +59,21 @@ def _noticed_within_s(case: Case) -> float:
     return float(case.history.terms.get("noticed_s", NOTICED_S))
 
 
+def _not_to_the_cent(paid: Plain) -> Iterator[str]:
+    """All of it is taken, no more is returned, and the customer reads what is so."""
+    taken, in_a_word = paid["taken"], _in_a_word(paid)
+    if paid["returned"] > taken:
+        yield f"{paid['returned']} returned of {taken}"
+    in_part = any(_done(paid, "capture", "dashboard"))
+    if paid["money"] == "taken" and taken != paid["amount"] and not in_part:
+        yield f"{taken} taken of {paid['amount']}"
+    if paid.get("told", in_a_word) != in_a_word:
+        yield f"the customer is told {paid['told']}, and it is {in_a_word}"
+
+
 def _not_settled(paid: Plain, tale: Tale, refused: dict[str, Plain]) -> Iterator[str]:
     """Kept for a served request, given back for any other; or a person knows why not."""
-    status, amount = tale.moments[-1].status, paid["amount"]
-    if paid["returned"] > amount:
-        yield f"{paid['returned']} returned of {amount}"
+    status, taken = tale.moments[-1].status, paid["taken"]
     if status in SERVED:
         known = f"capture:{tale.request}" in refused
         if paid["returned_by_us"] or any(_done(paid, "cancel", US)):
@@ -72,9 +82,16 @@ def _not_settled(paid: Plain, tale: Tale, refused: dict[str, Plain]) -> Iterator
             yield f"{status}, and the money is {paid['money']}"
     if status in ENDED - SERVED and not paid["disputed"]:
         known = f"give_back:{tale.request}" in refused
-        there = paid["money"] == "held" or (paid["money"] == "taken" and paid["returned"] < amount)
+        there = paid["money"] == "held" or (paid["money"] == "taken" and paid["returned"] < taken)
         if there and not known:
             yield f"{status}, and the money is {paid['money']}, {paid['returned']} of it returned"
+
+
+def _in_a_word(paid: Plain) -> str:
+    """Where the money is, as a customer reads it."""
+    if paid["money"] == "taken":
+        return "returned" if paid["returned"] >= paid["taken"] else "paid"
+    return {"held": "held", "cancelled": "released"}.get(paid["money"], "none")
 
 
 def _done(paid: Plain, act: str, *by: str) -> Iterator[Plain]:
@@ -117,7 +134,7 @@ def _gone_s(paid: Plain) -> float:
         let_go = (float(one["at_s"]) for one in paid["acts"] if one["act"] in LETS_GO)
         return min(let_go, default=float("inf"))
     by_others = [float(one["at_s"]) for one in _done(paid, "refund", "dashboard")]
-    whole = paid["returned"] - paid["returned_by_us"] >= paid["amount"]
+    whole = paid["returned"] - paid["returned_by_us"] >= paid["taken"]
     return max(by_others) if by_others and whole else float("inf")
 
 

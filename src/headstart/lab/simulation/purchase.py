@@ -37,6 +37,7 @@ class Purchase:
     expires_at: datetime
     status: str = "open"
     money: str = "none"
+    taken: int = 0  # less than the price, when somebody has captured a part of a hold
     paid_at: datetime | None = None
     refunds: dict[str, Refund] = field(default_factory=dict)
     refunders: dict[str, str] = field(default_factory=dict)
@@ -62,7 +63,7 @@ class Purchase:
     @property
     def left(self) -> int:
         """What was taken and not returned."""
-        return self.intake.amount - self.returned if self.money == "taken" else 0
+        return self.taken - self.returned
 
     def note(self, act: str, by: str, at: datetime, key: str | None, outcome: str) -> None:
         """For the judge."""
@@ -74,16 +75,19 @@ class Purchase:
         if self.status != "open" or at >= self.expires_at:
             return False
         self.status, self.paid_at = "complete", at
-        self.money = "held" if self.intake.capture is CaptureMode.HOLD else "taken"
+        if self.intake.capture is CaptureMode.HOLD:
+            self.money = "held"
+        else:
+            self.money, self.taken = "taken", self.intake.amount
         return True
 
-    def capture(self) -> None:
-        """Take what is held."""
+    def capture(self, amount: int) -> None:
+        """Take this much of what is held, and let go of the rest."""
         if self.money == "taken":
             raise refused(RefusedBecause.ALREADY_CAPTURED)
         if self.money != "held":
             raise refused(RefusedBecause.UNEXPECTED_STATE)
-        self.money = "taken"
+        self.money, self.taken = "taken", amount
 
     def let_go(self, reason: str) -> None:
         """Of what is held."""
@@ -124,7 +128,7 @@ class Purchase:
 
     def as_payment(self) -> PaymentIntent:
         """As the payment service shows the money."""
-        amount, held, taken = self.intake.amount, self.money == "held", self.money == "taken"
+        amount, held = self.intake.amount, self.money == "held"
         status = {"held": "requires_capture", "taken": "succeeded", "cancelled": "canceled"}
         on_hold = self.intake.capture is CaptureMode.HOLD and self.paid_at is not None
         return PaymentIntent(
@@ -134,7 +138,7 @@ class Purchase:
             amount=amount,
             currency=self.intake.currency,
             amount_capturable=amount if held else 0,
-            amount_received=amount if taken else 0,
+            amount_received=self.taken,
             amount_refunded=self.returned,
             capture_before=self.paid_at + A_HOLD_LASTS if on_hold and self.paid_at else None,
             canceled_at=None,
@@ -160,6 +164,7 @@ class Purchase:
             "opened_s": seconds(self.opened_at),
             "paid_s": seconds(self.paid_at) if self.paid_at else None,
             "money": self.money,
+            "taken": self.taken,
             "returned": self.returned,
             "returned_by_us": given_back,
             "came_back": any(one.status == "failed" for one in refunds),

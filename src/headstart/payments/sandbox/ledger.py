@@ -178,6 +178,14 @@ class Ledger:
             (key, answer.path, answer.digest, answer.status, body, now),
         )
 
+    def answers(self) -> Iterator[tuple[str, Answer, float]]:
+        """Every key with what was answered to it first, and when."""
+        rows = self._db.execute(
+            "select key, path, digest, status, body, created from kept_answers order by created"
+        )
+        for key, path, digest, status, body, created in rows:
+            yield key, Answer(path, digest, status, json.loads(body)), created
+
     # Deliveries
 
     def promise(self, event_id: str, *, due_at: float, dropped: bool = False) -> int:

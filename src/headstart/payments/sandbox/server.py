@@ -50,7 +50,9 @@ def create_app(settings: SandboxSettings) -> Starlette:
         *Dashboard(world).routes(),
         Route("/healthz", _healthy),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.state.ledger = world.ledger  # for whoever runs it and wants to see the books
+    return app
 
 
 async def _healthy(request: Request) -> Response:
