@@ -208,23 +208,26 @@ class Server:
 
     async def until_ready(self) -> None:
         """TimeoutError, with its last words, when it does not become so."""
-        wire = Wire(self.port)
+        wire, heard = Wire(self.port), "nothing was asked"
         try:
             async with asyncio.timeout(PATIENCE_S):
-                while not await self._is_ready(wire):  # noqa: ASYNC110 - likewise
+                while heard := await self._why_not_ready(wire):  # noqa: ASYNC110 - likewise
                     await asyncio.sleep(POLL_S)
         except TimeoutError as error:
             said = self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
-            raise TimeoutError(f"a server does not become ready:\n{said}") from error
+            alive = "lives and" if self.is_alive else "is dead, it"
+            message = f"a server {alive} does not become ready: {heard}\n{said}"
+            raise TimeoutError(message) from error
         finally:
             wire.hang_up()
 
-    async def _is_ready(self, wire: Wire) -> bool:
+    async def _why_not_ready(self, wire: Wire) -> str:
+        """Its own words; empty when it is ready."""
         try:
             answer = await wire.ask("GET", "/readyz", patience_s=ASK_PATIENCE_S)
-        except (NotSent, NoAnswer):
-            return False
-        return answer.status == 200
+        except (NotSent, NoAnswer) as error:
+            return repr(error)
+        return "" if answer.status == 200 else f"{answer.status} {answer.body!r}"
 
     def _signal(self, number: int) -> bool:
         try:
