@@ -1,7 +1,9 @@
 """The command line: what works, and that what does not is one clear line and exit code 1."""
 
 import asyncio
+import json
 import sys
+from base64 import b64encode
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -113,12 +115,37 @@ def test_a_wrong_word_is_named_with_exit_code_2(words: tuple[str, ...], run: Run
 def test_the_flag_is_switched_with_its_history(run: Run, database: str) -> None:
     code, out, _ = run("flags", "list", DATABASE_URL=database)
     assert (code, out) == (0, "ENABLE_FAVORITES_PRIORITY is off for 100 % of customers\n")
-    code, out, _ = run("flags", "set", "on", "--rollout", "25")
+    code, out, _ = run("flags", "set", "on", "--rollout", "25", "--reason", "a trial")
     assert code == 0
     assert "is on for 25 % of customers" in out
-    assert "operator:command-line: off 100 % → on 25 %" in out
-    assert run("flags", "set", "maybe")[0] == 1
-    assert run("flags", "set", "on", "--name", "OTHER")[0] == 1
+    assert "operator:command-line: off 100 % → on 25 % (a trial)" in out
+    why = ("--reason", "a trial")
+    assert run("flags", "set", "maybe", *why)[0] == 1
+    assert run("flags", "set", "on", "--name", "OTHER", *why)[0] == 1
+    assert run("flags", "set", "on", "--reason", " ")[0] == 1
+    assert run("flags", "set", "on")[0] == 2
+
+
+def test_the_doctor_finds_what_is_wrong_and_says_so(run: Run, database: str) -> None:
+    key = b64encode(bytes(range(32))).decode()
+    code, out, _ = run("doctor", "--json", DATABASE_URL=database, HEADSTART_CHECKPOINT_KEY=key)
+    assert code == 0, out
+    assert json.loads(out)["healthy"] is True
+    asyncio.run(execute(database, "alter table session_events disable trigger append_only"))
+    code, out, _ = run("doctor")
+    assert code == 1
+    assert "failure  guards: trigger append_only of session_events" in out
+    code, out, _ = run("doctor", "--public-key")
+    assert (code, len(out.strip())) == (0, 44)
+    code, _, err = run("doctor", HEADSTART_CHECKPOINT_KEY="short")
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.startswith("headstart: HEADSTART_CHECKPOINT_KEY must be 32 bytes in base64")
+
+
+async def execute(database: str, sql: str) -> None:
+    """As the owner of the database."""
+    async with connected(database, connections_max=1) as pool:
+        await pool.execute(sql)
 
 
 def test_explaining_what_does_not_exist_says_so(run: Run, database: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +14,10 @@ from pydantic import ValidationError
 
 from headstart import demonstration, telemetry
 from headstart.app.flags import FAVORITES_PRIORITY
-from headstart.app.ports import Unavailable
+from headstart.app.ports import By, Unavailable
 from headstart.core.access import Principal, Role
+from headstart.doctor.examination import as_json, as_lines, examine
+from headstart.doctor.findings import Findings
 from headstart.lab import explain as explaining
 from headstart.serving import serve_web, serve_worker
 from headstart.settings import Settings
@@ -23,7 +26,17 @@ from headstart.store.intakes import IntakeStore
 from headstart.store.log import EventLogStore
 from headstart.store.migrate import MigrationError, wait_for_server
 from headstart.store.migrate import migrate as apply_migrations
-from headstart.wiring import START_PATIENCE_S, database, database_of_service, records, tokens
+from headstart.store.postgres import connected
+from headstart.web.reasons import REASON_CHARACTERS_MAX
+from headstart.wiring import (
+    START_PATIENCE_S,
+    audit_keys,
+    database,
+    database_of_service,
+    real_time,
+    records,
+    tokens,
+)
 
 if TYPE_CHECKING:
     from headstart.store.postgres import Pool
@@ -130,6 +143,37 @@ def explain(request_id: Annotated[UUID, typer.Argument(help="A session request."
 
 
 @app.command()
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    checkpoints: Annotated[
+        list[Path] | None,
+        typer.Option(help="Published checkpoints: a file of them, or a log. May be repeated."),
+    ] = None,
+    public_key: Annotated[
+        bool, typer.Option("--public-key", help="Only say whose checkpoints count.")
+    ] = False,
+) -> None:
+    """Look whether everything is as it must be; exit code 1 if it is not. Changes nothing."""
+    settings = _settings()
+    keys = audit_keys(settings)
+    if public_key:
+        typer.echo("\n".join(b64encode(key).decode() for key in keys.public_keys))
+        return
+    copies = checkpoints or ([settings.checkpoint_file] if settings.checkpoint_file else [])
+
+    async def look(dsn: str) -> Findings:
+        await wait_for_server(dsn, patience_s=START_PATIENCE_S)
+        prepared = settings.prepared_statements
+        async with connected(dsn, connections_max=2, prepared_statements=prepared) as pool:
+            return await examine(pool, settings, keys, copies, real_time)
+
+    with database_of_service(settings) as dsn:
+        findings = asyncio.run(look(dsn))
+    typer.echo(as_json(findings) if json else as_lines(findings))
+    sys.exit(1 if findings.failed else 0)
+
+
+@app.command()
 def token(
     role: Annotated[Role, typer.Option()],
     id: Annotated[UUID, typer.Option(help="The customer's or mechanic's id.")],
@@ -149,6 +193,7 @@ def list_flags() -> None:
 @flags.command("set")
 def set_flag(
     state: Annotated[str, typer.Argument(help="on or off")],
+    reason: Annotated[str, typer.Option(help="Why; it is kept with the change.")],
     name: Annotated[str, typer.Option(help="Which flag.")] = FAVORITES_PRIORITY,
     rollout: Annotated[
         int | None, typer.Option(min=0, max=100, help="For how many in a hundred customers.")
@@ -161,10 +206,13 @@ def set_flag(
         )
     if state not in ("on", "off"):
         raise ValueError(f"a flag is on or off, not {state}")
+    if not 0 < len(reason.strip()) <= REASON_CHARACTERS_MAX:
+        raise ValueError(f"a reason has 1 to {REASON_CHARACTERS_MAX} characters")
+    by = By(ACTOR, reason.strip())
 
     async def change(pool: "Pool") -> str:
         await IntakeStore(pool).set_flag(
-            name, enabled=state == "on", rollout_percentage=rollout, actor=ACTOR
+            name, enabled=state == "on", rollout_percentage=rollout, by=by
         )
         return await _flag_lines(pool)
 
@@ -180,6 +228,7 @@ async def _flag_lines(pool: "Pool") -> str:
         f"  {change['at']:%Y-%m-%d %H:%M:%S} UTC  {change['actor']}:"
         f" {_on(change['was_enabled'])} {change['was_rollout_percentage']} %"
         f" → {_on(change['enabled'])} {change['rollout_percentage']} %"
+        + (f" ({change['reason']})" if change["reason"] else "")
         for change in changes
     ]
     return "\n".join([now, *history])

@@ -13,6 +13,12 @@ from headstart.core.policy import OfflinePolicy, Policy, require_room_to_broadca
 JWT_SECRET_CHARACTERS_MIN = 32
 
 
+_LISTS = (
+    *("STRIPE_WEBHOOK_SECRET", "stripe_webhook_secret"),
+    *("HEADSTART_CHECKPOINT_PUBLIC_KEYS", "checkpoint_public_keys"),
+)
+
+
 class Mode(StrEnum):
     """Demo and test mode have sign-in by persona and the test clock, on loopback only."""
 
@@ -158,6 +164,21 @@ class Settings(BaseSettings):
         le=30 * 24 * 60,
         description="A page session that is not used for so long ends before that.",
     )
+    checkpoint_key: SecretStr | None = Field(
+        default=None,
+        alias="HEADSTART_CHECKPOINT_KEY",
+        description="Signs the audit trail's checkpoints: 32 bytes in base64. Unset: none.",
+    )
+    checkpoint_public_keys: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        alias="HEADSTART_CHECKPOINT_PUBLIC_KEYS",
+        description="Public keys whose checkpoints count too, parted by commas.",
+    )
+    checkpoint_file: Path | None = Field(
+        default=None,
+        alias="HEADSTART_CHECKPOINT_FILE",
+        description="Checkpoints are added to this file as well as to the log.",
+    )
     mode: Mode = Field(
         default=Mode.PRODUCTION,
         alias="HEADSTART_MODE",
@@ -166,11 +187,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _split_secrets(cls, values: dict[str, object]) -> dict[str, object]:
-        for name in ("STRIPE_WEBHOOK_SECRET", "stripe_webhook_secret"):
-            secrets = values.get(name)
-            if isinstance(secrets, str):
-                values[name] = [one.strip() for one in secrets.split(",") if one.strip()]
+    def _split_lists(cls, values: dict[str, object]) -> dict[str, object]:
+        for name in _LISTS:
+            listed = values.get(name)
+            if isinstance(listed, str):
+                values[name] = [one.strip() for one in listed.split(",") if one.strip()]
         return values
 
     @model_validator(mode="after")

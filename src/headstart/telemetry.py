@@ -37,6 +37,12 @@ OPERATIONS = Counter(
     "headstart_operations", "Attempts at the payment service.", ["kind", "outcome"]
 )
 RECONCILED = Counter("headstart_reconciled", "What the reconciler found to be looked at.")
+CHECKPOINT_NUMBER = Gauge(
+    "headstart_checkpoint_number", "The newest checkpoint of the audit trail."
+)
+CHECKPOINT_ERRORS = Counter(
+    "headstart_checkpoint_errors", "Checkpoints that could not, or must not, be signed."
+)
 
 
 class _StandardError:

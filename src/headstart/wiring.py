@@ -10,6 +10,7 @@ from secrets import token_bytes
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from headstart.app.audit.checkpoints import Checkpoints
 from headstart.app.cashier import Cashier
 from headstart.app.deadlines import Deadlines
 from headstart.app.dispatcher import Dispatcher
@@ -21,6 +22,7 @@ from headstart.app.reconciler import Reconciler
 from headstart.app.terms import Terms
 from headstart.app.wakeups import Wakeups
 from headstart.core.policy import PolicyError, require_room_to_broadcast
+from headstart.identity.keys import Ed25519Keys, key_from
 from headstart.identity.seals import Seals
 from headstart.identity.sessions import Sessions
 from headstart.identity.standing import Standing
@@ -32,12 +34,14 @@ from headstart.payments.gateway import (
     check_configuration,
 )
 from headstart.settings import Mode, Settings
+from headstart.store.audit import AuditStore
 from headstart.store.embedded import InUse, default_data_directory, running
 from headstart.store.intakes import IntakeStore
 from headstart.store.listener import Listener
 from headstart.store.log import EventLogStore
 from headstart.store.migrate import check_statements, migrate, wait_for_server
 from headstart.store.operations import OperationStore
+from headstart.store.outside import CheckpointFile
 from headstart.store.people import PeopleStore
 from headstart.store.postgres import connected
 from headstart.store.requests import RequestStore
@@ -183,10 +187,12 @@ def _assemble(
         ),
         feed=Feed(EventLogStore(own), wakeups),
         troubles=operations,
+        actions=AuditStore(pool),
         money=_money_loops(operations, gateway, dispatcher, fulfilment, wakeups),
+        checkpoints=_checkpoints(settings, AuditStore(own)),
         tokens=tokens(settings),
         sessions=_sessions(settings, pool),
-        standing=Standing(SignInStore(pool), SignInStore(own), wakeups, _real_time),
+        standing=Standing(SignInStore(pool), SignInStore(own), wakeups, real_time),
         seals=Seals(_token_secret(settings), token_bytes),
         webhook_secrets=payment.webhook_secrets if payment else (),
     )
@@ -222,7 +228,7 @@ def _money_loops(
         return None
     return MoneyLoops(
         Cashier(operations, gateway, fulfilment, dispatcher, wakeups),
-        Reconciler(operations, gateway, fulfilment, wakeups, _real_time),
+        Reconciler(operations, gateway, fulfilment, wakeups, real_time),
     )
 
 
@@ -235,9 +241,25 @@ def _sessions(settings: Settings, pool: "Pool") -> Sessions:
     )
 
 
+def _checkpoints(settings: Settings, trail: AuditStore) -> Checkpoints | None:
+    """None where there is no key to sign with."""
+    keys = audit_keys(settings)
+    if not keys.can_sign:
+        return None
+    return Checkpoints(trail, keys, CheckpointFile(settings.checkpoint_file))
+
+
+def audit_keys(settings: Settings) -> Ed25519Keys:
+    """Whose checkpoints count; ValueError, in one line, for what is no key."""
+    secret = settings.checkpoint_key
+    own = key_from(secret.get_secret_value(), "HEADSTART_CHECKPOINT_KEY") if secret else None
+    others = settings.checkpoint_public_keys
+    return Ed25519Keys(own, [key_from(one, "HEADSTART_CHECKPOINT_PUBLIC_KEYS") for one in others])
+
+
 def tokens(settings: Settings) -> Tokens:
     """Mints and reads bearer tokens; ValueError when there is nothing to sign them with."""
-    return Tokens(_token_secret(settings), _real_time)
+    return Tokens(_token_secret(settings), real_time)
 
 
 def _token_secret(settings: Settings) -> str:
@@ -249,17 +271,21 @@ def _token_secret(settings: Settings) -> str:
     return "demo mode only: everybody on this machine may sign in as anybody"
 
 
-def _real_time() -> datetime:
+def real_time() -> datetime:
+    """This machine's clock. Deadlines have another: the database's."""
     return datetime.fromtimestamp(time.time(), UTC)
 
 
 @asynccontextmanager
 async def loops(assembled: Service, dsn: str, *, feed: bool) -> AsyncIterator[None]:
-    """Run the deadlines, the money, the listener and, for a web process, the feed meanwhile."""
+    """Run the deadlines, the money, the checkpoints, the listener and, for a web process, the feed
+    meanwhile."""
     listen_on = assembled.settings.listen_url or dsn
     running_loops = [assembled.deadlines.run(), Listener(listen_on, assembled.wakeups).run()]
     if feed:
         running_loops += [assembled.feed.run(), assembled.standing.run()]
+    if assembled.checkpoints:
+        running_loops.append(assembled.checkpoints.run())
     if assembled.money:
         running_loops += [assembled.money.cashier.run(), assembled.money.reconciler.run()]
     tasks = [asyncio.create_task(loop) for loop in running_loops]

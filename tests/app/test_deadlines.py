@@ -115,7 +115,8 @@ async def test_accepts_and_sweeps_racing_at_the_deadline_leave_one_winner_or_one
         assert told[-1] == "request_matched", "the favourite may accept before and after"
         assert told.count("request_opened") <= 1
         operator = commands.Actor("operator", "test")
-        await dispatcher.execute(commands.CompleteSession(request.id, None, operator))
+        over = commands.CompleteSession(request.id, None, operator)
+        await dispatcher.execute(over, reason="a test")
 
 
 async def test_one_request_that_cannot_be_handled_does_not_hold_up_the_others(

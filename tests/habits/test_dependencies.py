@@ -20,10 +20,22 @@ MAY_IMPORT = {
     "settings": {"core"},
     "telemetry": set[str](),
 }
-KNOW_EVERYONE = {"wiring", "serving", "demonstration", "__main__", "lab"}  # nobody knows them
+KNOW_EVERYONE = {
+    "wiring",
+    "serving",
+    "demonstration",
+    "__main__",
+    "doctor",
+    "lab",
+}  # nobody knows them
 MEASURED = {"telemetry"}  # anybody but the core may count things
 
-BELONGS_TO = {"asyncpg": {"store"}, "stripe": {"payments"}, "jwt": {"identity"}}
+BELONGS_TO = {
+    "asyncpg": {"store"},
+    "stripe": {"payments"},
+    "jwt": {"identity"},
+    "cryptography": {"identity"},
+}
 
 
 def ours(imported: set[str]) -> set[str]:

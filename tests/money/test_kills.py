@@ -30,7 +30,7 @@ from headstart.payments.sandbox.settings import SandboxSettings
 from headstart.store.people import PeopleStore
 from headstart.store.postgres import connected
 from headstart.web.service import Service
-from headstart.wiring import _real_time
+from headstart.wiring import real_time
 from tests.conftest import store_cast
 from tests.money.conftest import Bank
 from tests.money.witness import listed
@@ -155,7 +155,7 @@ async def street(database: str, tmp_path: Path) -> AsyncIterator[Street]:
         ]
         pool = await stack.enter_async_context(connected(database, connections_max=2))
         people = PeopleStore(pool)
-        known = SimpleNamespace(people=people, tokens=Tokens(SECRET, _real_time), wakeups=Wakeups())
+        known = SimpleNamespace(people=people, tokens=Tokens(SECRET, real_time), wakeups=Wakeups())
         world = World(cast(Service, known), await store_cast(people), *clients)
         yield Street(Bank(world, pool), server, database)
 

@@ -71,9 +71,10 @@ async def test_a_refund_that_comes_back_needs_a_person_who_tries_again(bank: Ban
     [trouble] = listed.json()["troubles"]
     assert (trouble["operation_id"], trouble["detail"]) == (owed["id"], "not_returned")
     path = f"/api/v1/operations/{owed['id']}/attempt"
-    assert (await bank.world.client.post(path, headers=headers)).status_code == 200
+    why = {"reason": "the bank says it is there"}
+    assert (await bank.world.client.post(path, json=why, headers=headers)).status_code == 200
     await bank.comes_to(request, "cancelled", "returned")
-    assert (await bank.world.client.post(path, headers=headers)).status_code == 404
+    assert (await bank.world.client.post(path, json=why, headers=headers)).status_code == 404
 
 
 async def test_nobody_is_looked_for_when_the_money_went_during_the_match(bank: Bank) -> None:

@@ -123,7 +123,8 @@ async def test_a_refusal_that_is_tried_again_in_vain_is_a_new_trouble(bank: Bank
     assert await bank.stands(request) == ("cancelled", "needs_help"), "it moves no money"
     await bank.lever("trouble", **refused)
     path = f"/api/v1/operations/{trouble['operation_id']}/attempt"
-    answer = await bank.world.client.post(path, headers=bank.world.operator)
+    why = {"reason": "the bank has changed its mind"}
+    answer = await bank.world.client.post(path, json=why, headers=bank.world.operator)
     assert answer.status_code == 200
     again = await the_only_one(bank)
     assert again["trouble_id"] != trouble["trouble_id"]

@@ -81,7 +81,8 @@ async def test_a_capture_that_nobody_began_is_not_begun_after_the_end(
     request = await dispatched(dispatcher, intakes, cast, hold=True)
     mechanic = cast.others[0]
     await dispatcher.execute(commands.AcceptOffer(request, mechanic, mechanic_actor(mechanic)))
-    await dispatcher.execute(commands.CancelRequest(request, commands.Actor("operator")))
+    cancel = commands.CancelRequest(request, commands.Actor("operator"))
+    await dispatcher.execute(cancel, reason="a test")
     assert await owed(pool, request) == [("capture", "superseded"), ("give_back", "due")]
 
 
@@ -96,7 +97,8 @@ async def test_the_debts_of_one_payment_are_done_one_after_the_other(
     mechanic = cast.others[0]
     await dispatcher.execute(commands.AcceptOffer(request, mechanic, mechanic_actor(mechanic)))
     [capture] = await operations.claim(10, LEASE)
-    await dispatcher.execute(commands.CancelRequest(request, commands.Actor("operator")))
+    cancel = commands.CancelRequest(request, commands.Actor("operator"))
+    await dispatcher.execute(cancel, reason="a test")
     assert await operations.claim(10, LEASE) == [], "the capture is still under way"
     await operations.conclude(capture, Conclusion.DONE, "captured", 2999)
     [give_back] = await operations.claim(10, LEASE)

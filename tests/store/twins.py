@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from headstart.app.flags import FAVORITES_PRIORITY
-from headstart.app.ports import Change, Cursor, Flag, Intake, LoggedEvent, PaymentEvent, Plan, Seen
+from headstart.app.ports import (
+    By,
+    Change,
+    Cursor,
+    Flag,
+    Intake,
+    LoggedEvent,
+    PaymentEvent,
+    Plan,
+    Seen,
+)
 from headstart.core.request import CustomerId, Matched, MechanicId, SessionRequest
 from headstart.lab.simulation.database import EPOCH, Faults, ModelDatabase
 from headstart.lab.simulation.store import ModelStore
@@ -51,6 +61,7 @@ update headstart.mechanics set status = 'approved' where status <> 'approved';
 update headstart.feature_flags set enabled = true;
 update headstart.test_clock set ahead = '0';
 """
+FORGETFUL = "alter table headstart.session_events disable trigger append_only"
 # A foreign transaction would hold up the log, and not the model's.
 NO_STRANGERS = "alter system set autovacuum = off"
 
@@ -124,7 +135,10 @@ class Original:
         """The flag."""
         store = self.sessions[BYSTANDER].store
         await store.set_flag(
-            FAVORITES_PRIORITY, enabled=enabled, rollout_percentage=None, actor="operator"
+            FAVORITES_PRIORITY,
+            enabled=enabled,
+            rollout_percentage=None,
+            by=By("operator", "a test"),
         )
 
     async def add_people(self, customers: Sequence[CustomerId], them: Sequence[MechanicId]) -> None:
@@ -357,6 +371,7 @@ async def original(dsn: str) -> AsyncIterator[Original]:
             await pools[name].execute("set lock_timeout = 0")  # who waits does so for long
             pids[name] = await pools[name].fetchval("select pg_backend_pid()")
         await pools[BYSTANDER].execute(FROZEN)
+        await pools[BYSTANDER].execute(FORGETFUL)
         await pools[BYSTANDER].execute(NO_STRANGERS)
         await pools[BYSTANDER].execute("select pg_reload_conf()")
         try:

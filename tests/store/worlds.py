@@ -130,7 +130,7 @@ def judge(seen: Seen, command: commands.Command, key: str | None = None) -> Chan
     events = decide(seen.request, command, seen.facts, now=seen.now)
     assert not isinstance(events, Refusal), events
     after = evolve(command.request_id, seen.request, events, at=seen.now)
-    return Change(seen.request, after, events, seen.now, command.actor, key)
+    return Change(seen.request, after, events, seen.now, command.actor, key, "a test")
 
 
 def accept(request: SessionRequest, mechanic: MechanicId) -> commands.AcceptOffer:

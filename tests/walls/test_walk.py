@@ -34,22 +34,26 @@ class Walkers:
     def body_of(self, route: str, world: World) -> dict[str, Any]:
         """What a route wants to be sent, so that only who asks decides."""
         cast = world.cast
-        known = {"first_name": "Carla", "last_name": "Canary"}
+        why = {"reason": "a test"}
+        known = {"first_name": "Carla", "last_name": "Canary", **why}
+        mechanic = {"name": "Fay", "status": "approved", **why}
         bodies: dict[str, dict[str, Any]] = {
             "POST /api/v1/intakes": {"json": {"plan": "standard"}},
             "PUT /api/v1/presence": {"json": {"on_duty": True}},
             "PUT /api/v1/customers/{id}": {"json": known},
-            "PUT /api/v1/mechanics/{id}": {"json": {"name": "Fay", "status": "approved"}},
-            "PUT /api/v1/flags/{id}": {"json": {"enabled": True}},
-            "POST /api/v1/money-troubles/{id}/dismissal": {"json": {"reason": "A test."}},
-            "POST /admin/troubles/{id}/dismissal": {"data": {"reason": "A test."}},
+            "PUT /api/v1/mechanics/{id}": {"json": mechanic},
+            "PUT /api/v1/flags/{id}": {"json": {"enabled": True, **why}},
+            "POST /api/v1/operations/{id}/attempt": {"json": why},
+            "POST /admin/operations/{id}/attempt": {"data": why},
+            "POST /api/v1/money-troubles/{id}/dismissal": {"json": why},
+            "POST /admin/troubles/{id}/dismissal": {"data": why},
             "GET /intake": {"params": {"plan": "standard"}},
             "POST /intake": {"data": {"plan": "standard"}},
             "GET /intake/success": {"params": {"session_id": self.checkout}},
             "POST /mechanic/duty": {"data": {"on_duty": "true"}},
-            "POST /admin/flag": {"data": {"enabled": "true"}},
+            "POST /admin/flag": {"data": {"enabled": "true", **why}},
             "POST /demo/sign-in": {"data": {"role": "customer", "id": str(cast.customer)}},
-            "POST /demo/clock": {"json": {"seconds": 0.001}},
+            "POST /demo/clock": {"json": {"seconds": 0.001, **why}},
         }
         return bodies.get(route, {})
 

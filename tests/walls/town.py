@@ -16,7 +16,7 @@ from headstart.store.people import PeopleStore
 from tests.web.conftest import World, world_on
 
 GUARD_S = 10.0
-LATER = {"seconds": 3600}  # longer than any request waits
+LATER = {"seconds": 3600, "reason": "a test"}  # longer than any request waits
 ROLE_OF = {
     "customer": Role.CUSTOMER,
     "stranger": Role.CUSTOMER,
@@ -73,8 +73,12 @@ class Town:
     async def ask(self, route: str, person: str, story: Story) -> httpx.Response:
         """What this person is answered."""
         method, path = route.split()
+        said = {"reason": "a test"} if person == "operator" and method == "POST" else None
         return await self.world.client.request(
-            method, path.replace("{request_id}", story.id), headers=self.headers(story, person)
+            method,
+            path.replace("{request_id}", story.id),
+            json=said,
+            headers=self.headers(story, person),
         )
 
     def headers(self, story: Story, person: str) -> dict[str, str]:

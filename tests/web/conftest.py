@@ -106,9 +106,9 @@ class World:
         return await self.client.post("/webhooks/stripe", content=body, headers=sent)
 
     async def order(self, request_id: str, what: str, headers: dict[str, str]) -> httpx.Response:
-        """Give a command."""
+        """Give a command, with a reason, which only operators need."""
         path = f"/api/v1/session-requests/{request_id}/{what}"
-        return await self.client.post(path, headers=headers)
+        return await self.client.post(path, json={"reason": "a test"}, headers=headers)
 
 
 def paid_event(intake: str, *, event: Json | None = None, **checkout: Any) -> Json:

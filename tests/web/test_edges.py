@@ -60,7 +60,7 @@ def bad_tokens(world: World) -> dict[str, str]:
         return jwt.encode(changed, tokens.secret, algorithm="HS256")
 
     return {
-        "none": jwt.encode(claims, None, algorithm="none"),
+        "none": jwt.encode(claims, "", algorithm="none"),
         "another secret": jwt.encode(claims, "x" * 40, algorithm="HS256"),
         "another algorithm": jwt.encode(claims, tokens.secret, algorithm="HS512"),
         "expired": tokens.mint(who, lifetime=timedelta(hours=-1)),
@@ -298,7 +298,7 @@ async def test_a_mechanic_is_online_only_while_the_lease_lasts(world: World) -> 
     )
     assert put.status_code == 200
     assert (await online())["is_online"] is True
-    advanced = await world.client.post("/demo/clock", json={"seconds": 61})
+    advanced = await world.client.post("/demo/clock", json={"seconds": 61, "reason": "a test"})
     assert advanced.status_code == 200
     assert (await online())["is_online"] is False
     unknown = await world.client.get(f"/api/v1/mechanics/{uuid4()}/status", headers=world.customer)
@@ -319,7 +319,7 @@ async def test_favourites_are_kept_read_and_forgotten(world: World) -> None:
 async def test_an_operator_suspends_a_favourite_and_the_window_ends_at_once(world: World) -> None:
     request_id = await world.book(preferred_mechanic_id=str(world.cast.favorite))
     path = f"/api/v1/mechanics/{world.cast.favorite}"
-    body = {"name": "Fay", "status": "suspended"}
+    body = {"name": "Fay", "status": "suspended", "reason": "a complaint"}
     refused = await world.client.put(path, json=body, headers=world.customer)
     assert refused.status_code == 403
     assert (await world.client.put(path, json=body, headers=world.operator)).status_code == 200
@@ -335,12 +335,12 @@ async def test_an_operator_suspends_a_favourite_and_the_window_ends_at_once(worl
 
 async def test_an_operator_makes_people_known(world: World) -> None:
     customer, mechanic = uuid4(), uuid4()
-    known = {"first_name": "Nia", "last_name": "N", "email": "", "phone": ""}
+    known = {"first_name": "Nia", "last_name": "N", "email": "", "phone": "", "reason": "new"}
     put = await world.client.put(
         f"/api/v1/customers/{customer}", json=known, headers=world.operator
     )
     assert put.status_code == 200
-    body = {"name": "Noor", "status": "approved"}
+    body = {"name": "Noor", "status": "approved", "reason": "new"}
     put = await world.client.put(f"/api/v1/mechanics/{mechanic}", json=body, headers=world.operator)
     assert put.status_code == 200
     headers = world.headers(Role.CUSTOMER, customer)
@@ -358,7 +358,7 @@ async def test_a_character_that_cannot_be_kept_is_named(text: str, world: World)
     headers = world.customer | {"Content-Type": "application/json"}
     intake = await world.client.post("/api/v1/intakes", content=body, headers=headers)
     assert intake.status_code in (400, 422), intake.text
-    known = json.dumps({"name": text, "status": "approved"})
+    known = json.dumps({"name": text, "status": "approved", "reason": "new"})
     headers = world.operator | {"Content-Type": "application/json"}
     path = f"/api/v1/mechanics/{uuid4()}"
     mechanic = await world.client.put(path, content=known, headers=headers)

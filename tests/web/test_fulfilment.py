@@ -98,10 +98,12 @@ async def test_a_stranger_as_favourite_means_a_broadcast_with_the_reason(world: 
 
 async def test_the_flag_off_means_a_plain_broadcast(world: World) -> None:
     path = "/api/v1/flags/ENABLE_FAVORITES_PRIORITY"
-    switched = await world.client.put(path, json={"enabled": False}, headers=world.operator)
+    off = {"enabled": False, "reason": "a test"}
+    switched = await world.client.put(path, json=off, headers=world.operator)
     assert switched.status_code == 200
     [change] = switched.json()["changes"]
-    assert (change["was_enabled"], change["enabled"]) == (True, False)
+    told = (change["was_enabled"], change["enabled"], change["reason"])
+    assert told == (True, False, "a test")
     submitted = await world.submit(preferred_mechanic_id=str(world.cast.favorite))
     intake = submitted.json()["intake_id"]
     named = {"intake_id": intake, "preferred_mechanic_id": str(world.cast.favorite)}

@@ -54,13 +54,13 @@ async def test_suspending_a_mechanic_ends_their_streams(world: World) -> None:
     for headers in (world.mechanic(mechanic), await world.browser(Role.MECHANIC, mechanic)):
         async with listening(world, headers) as stream:
             await until(stream, "ready")
-            body = {"name": "Otto", "status": "suspended"}
+            body = {"name": "Otto", "status": "suspended", "reason": "a test"}
             path = f"/api/v1/mechanics/{mechanic}"
             put = await world.client.put(path, json=body, headers=world.operator)
             assert put.status_code == 200
             assert [one async for one in stream][-1].data["reason"] == "suspended"
         assert await refused(world, headers) == (403, "forbidden")
-        body = {"name": "Otto", "status": "approved"}
+        body = {"name": "Otto", "status": "approved", "reason": "a test"}
         await world.client.put(path, json=body, headers=world.operator)
 
 

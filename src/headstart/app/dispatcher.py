@@ -1,7 +1,7 @@
 """The one write path: see, decide, evolve, write. Every change of a request goes through here."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -53,22 +53,28 @@ class Dispatcher:
         *,
         who: Principal | None = None,
         command_key: str | None = None,
+        reason: str | None = None,
     ) -> Done | Refusal:
         """Carry out a command on an existing request.
 
         Without ``who`` it is the system's own. For somebody who may not order this of the request
         it does not exist. A command key makes a repeat harmless even after the request has moved
-        on. Raises Contended after CONFLICTS_MAX lost races.
+        on. An operator's reason is kept on the events. Raises Contended after CONFLICTS_MAX lost
+        races.
         """
         for _ in range(CONFLICTS_MAX):
-            outcome = await self._attempt(command, who, command_key)
+            outcome = await self._attempt(command, who, command_key, reason)
             if outcome is not None:
                 return outcome
             CONFLICTS.inc()
         raise Contended(str(command.request_id))
 
     async def _attempt(
-        self, command: commands.Command, who: Principal | None, command_key: str | None
+        self,
+        command: commands.Command,
+        who: Principal | None,
+        command_key: str | None,
+        reason: str | None,
     ) -> Done | Refusal | None:
         """None when somebody else changed the request in between."""
         async with self._requests.connection() as requests:
@@ -78,6 +84,8 @@ class Dispatcher:
             judged = _judge_for(who, found, command, command_key)
             if not isinstance(judged, Change):
                 return judged
+            if reason is not None:
+                judged = replace(judged, reason=reason)
             if not await requests.write([judged]):
                 return None
         _count([judged])

@@ -78,6 +78,7 @@ class Operation(Enum):
     MONEY_READ        = "money.read",        NO,    NO,      NO,      ANY
     MONEY_RETRY       = "money.retry",       NO,    NO,      NO,      ANY
     MONEY_DISMISS     = "money.dismiss",     NO,    NO,      NO,      ANY
+    AUDIT_READ        = "audit.read",        NO,    NO,      NO,      ANY
     METRICS_READ      = "metrics.read",      NO,    NO,      NO,      ANY
     STREAM_OPEN       = "stream.open",       NO,    OWN,     KNOWN,   ANY
     PAYMENT_NOTIFY    = "payment.notify",    ANY,   ANY,     ANY,     ANY  # if Stripe signed it

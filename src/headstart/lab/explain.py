@@ -26,13 +26,15 @@ async def story(views: Views, request_id: UUID) -> str:
     stored = await views.stored_request(request_id)
     if stored is None:
         raise LookupError(f"there is no session request {request_id}")
-    history = await views.history(request_id)
+    history, reasons = await views.history(request_id), await views.reasons(request_id)
     began: datetime = history[0]["at"]
     lines = [f"Session request {request_id}", f"  status: {_status(stored)}", ""]
     for event in history:
         since_s = (event["at"] - began).total_seconds()
         sentence = sentence_of(event["kind"], event["payload"], event["eligible"])
-        lines.append(f"  {event['at']:%H:%M:%S}  +{since_s:8.3f} s  {sentence}  [{event['actor']}]")
+        why = reasons.get(event["version"])
+        by = event["actor"] + (f": {why}" if why else "")
+        lines.append(f"  {event['at']:%H:%M:%S}  +{since_s:8.3f} s  {sentence}  [{by}]")
     lines += ["", f"  metadata: {stored['metadata']}"]
     return "\n".join(lines)
 

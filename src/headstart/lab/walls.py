@@ -264,6 +264,7 @@ PUT /api/v1/flags/{id}               401    403      403      403       403     
 GET /api/v1/money-troubles           401    403      403      403       403      403       200
 POST /api/v1/money-troubles/{id}/dismissal 401    403      403      403       403      403       404
 POST /api/v1/operations/{id}/attempt 401    403      403      403       403      403       404
+GET /api/v1/operator-actions         401    403      403      403       403      403       200
 GET /api/v1/stream                   401    200      200      200       200      200       200
 GET /api/v1/openapi.json             200    200      200      200       200      200       200
 POST /webhooks/stripe                400    400      400      400       400      400       400

@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 
-from headstart.app.ports import CaptureMode, Flag, Intake, PaymentEvent, Plan
+from headstart.app.ports import By, CaptureMode, Flag, Intake, PaymentEvent, Plan
 from headstart.core.request import CustomerId, IntakeId, MechanicId, RequestId, RoutingType
 from headstart.store.operations import OperationStore
 from headstart.store.postgres import Postgres
@@ -47,15 +47,16 @@ class IntakeStore(Postgres):
         await self.rows("introduce_flag", name=name, enabled=enabled)
 
     async def set_flag(
-        self, name: str, *, enabled: bool, rollout_percentage: int | None, actor: str
+        self, name: str, *, enabled: bool, rollout_percentage: int | None, by: By
     ) -> Flag:
-        """Recorded with who, when, old and new. No percentage keeps the present one."""
+        """Recorded with who, when, why, old and new. No percentage keeps the present one."""
         row = await self.row(
             "set_flag",
             name=name,
             enabled=enabled,
             rollout_percentage=rollout_percentage,
-            actor=actor,
+            actor=by.actor,
+            reason=by.reason,
         )
         assert row is not None, "setting a flag answers with it"
         return Flag(**row)

@@ -78,6 +78,11 @@ class EventLogStore(Postgres):
         """All events of one request, in order."""
         return [dict(row) for row in await self.rows("history", id=request_id)]
 
+    async def reasons(self, request_id: UUID) -> Mapping[int, str]:
+        """By the version of the event."""
+        rows = await self.rows("reasons", id=request_id)
+        return {row["version"]: row["reason"] for row in rows}
+
     async def stored_request(self, request_id: UUID) -> Mapping[str, Any] | None:
         """The row itself, for operators."""
         row = await self.row("stored_request", id=request_id)

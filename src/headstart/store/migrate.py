@@ -23,6 +23,8 @@ from headstart.store.queries import queries
 if TYPE_CHECKING:
     from headstart.store.postgres import Connection, Pool
 
+    Pooled = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+
 SERVER_VERSION_MIN = 15
 LOCK_TIMEOUT_S = 0.5  # who comes after a waiting migration waits as long
 PAUSE_S = 1.0  # for traffic, before the next attempt
@@ -199,7 +201,7 @@ def _check_server(connection: "Connection") -> None:
         )
 
 
-async def _missing(connection: "Connection") -> Sequence[Migration]:
+async def _missing(connection: "Connection | Pooled") -> Sequence[Migration]:
     known = {migration.version: migration for migration in migrations()}
     applied = await connection.fetch("select * from schema_migrations order by version")
     if unknown := [row["version"] for row in applied if row["version"] not in known]:
@@ -223,7 +225,9 @@ async def _missing(connection: "Connection") -> Sequence[Migration]:
     return missing
 
 
-async def _check_drift(connection: "Connection", expected: str, under_way: Sequence[str]) -> None:
+async def _check_drift(
+    connection: "Connection | Pooled", expected: str, under_way: Sequence[str]
+) -> None:
     """Tables that somebody changed by hand are found at the start, not in the night.
 
     Indexes that are ``under_way`` may be there already: a migrator was interrupted.
@@ -249,13 +253,23 @@ async def _apply(connection: "Connection", migration: Migration, sql: str) -> No
     )
 
 
-async def _fingerprint(connection: "Connection", without: Sequence[str] = ()) -> str:
+async def _fingerprint(connection: "Connection | Pooled", without: Sequence[str] = ()) -> str:
     """The shape of the schema, prefixed by the server's version, which words it differently."""
     query = queries()["schema_shape"]
     values = query.arguments({"schema": SCHEMA, "without": without})
     shape: str = await connection.fetchval(query.sql, *values)
     major = connection.get_server_version().major
     return f"{major}:{hashlib.sha256(shape.encode()).hexdigest()}"
+
+
+async def not_applied(pool: "Pool") -> Sequence[Migration]:
+    """What a database lacks; MigrationError when it is not, or no longer, ours."""
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute(f"set local search_path = {SCHEMA}")
+            return await _missing(connection)
+    except asyncpg.UndefinedTableError as error:
+        raise MigrationError("there is no Headstart in this database") from error
 
 
 async def check_statements(pool: "Pool") -> None:

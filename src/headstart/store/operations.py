@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from headstart.app.ports import (
+    By,
     Conclusion,
     Operation,
     OperationKind,
@@ -156,6 +157,9 @@ class OperationStore(Postgres):
         """In the order in which they became owed."""
         return [dict(row) for row in await self.rows("operations_of", request_id=request_id)]
 
-    async def try_again(self, operation_id: int) -> bool:
+    async def try_again(self, operation_id: int, *, by: By) -> bool:
         """With a new key: the old one may repeat the refusal."""
-        return await self.value("try_operation_again", id=operation_id) is not None
+        tried = await self.value(
+            "try_operation_again", id=operation_id, actor=by.actor, reason=by.reason
+        )
+        return tried is not None

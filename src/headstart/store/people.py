@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from headstart.app.ports import By
 from headstart.core.request import CustomerId, MechanicId
 from headstart.store.postgres import Postgres
 
@@ -34,9 +35,16 @@ class PeopleStore(Postgres):
         return dict(row) if row else None
 
     async def put_customer(
-        self, customer: CustomerId, *, first_name: str, last_name: str, email: str, phone: str
+        self,
+        customer: CustomerId,
+        *,
+        first_name: str,
+        last_name: str,
+        email: str,
+        phone: str,
+        by: By,
     ) -> None:
-        """Insert or replace."""
+        """Insert or replace. Of contact data the trail says only that it changed."""
         await self.rows(
             "put_customer",
             id=customer,
@@ -44,11 +52,14 @@ class PeopleStore(Postgres):
             last_name=last_name,
             email=email,
             phone=phone,
+            actor=by.actor,
+            reason=by.reason,
         )
 
-    async def put_mechanic(self, mechanic: MechanicId, name: str, *, status: str) -> None:
+    async def put_mechanic(self, mechanic: MechanicId, name: str, *, status: str, by: By) -> None:
         """Insert or replace."""
-        await self.rows("put_mechanic", id=mechanic, name=name, status=status)
+        said = {"actor": by.actor, "reason": by.reason}
+        await self.rows("put_mechanic", id=mechanic, name=name, status=status, **said)
 
     async def customers(self) -> Sequence[Record]:
         """Everybody, up to PEOPLE_MAX."""
@@ -112,3 +123,7 @@ class PeopleStore(Postgres):
     async def advance_clock(self, by: timedelta) -> None:
         """Move the test clock on, for every process alike. Demo and test mode only."""
         await self.rows("advance_clock", by=by)
+
+    async def move_clock(self, on: timedelta, *, by: By) -> None:
+        """The same, by a person: recorded."""
+        await self.rows("move_clock", by=on, actor=by.actor, reason=by.reason)

@@ -19,6 +19,7 @@ WAIT_FOR_CONNECTION_S = 10
 CLOSE_TIMEOUT_S = 5
 PATIENCE_S = 30  # of a connection's user, the wait included: a crowd of thousands queues here
 STATEMENTS_CACHED = 200
+ROWS_AT_ONCE = 1000  # of a stream
 SCHEMA = "headstart"
 APPLICATION = {"application_name": "headstart"}
 SERVER_SETTINGS = {
@@ -52,6 +53,18 @@ class Postgres:
         query = queries()[name]
         with _unavailable_errors():
             return await self._executor.fetch(query.sql, *query.arguments(values))
+
+    async def stream(self, name: str, /, **values: Any) -> AsyncIterator[asyncpg.Record]:
+        """All rows of a statement, some at a time; within a transaction. However many there are,
+        few are in memory."""
+        assert not isinstance(self._executor, asyncpg.Pool), "a stream lives in a transaction"
+        query = queries()[name]
+        with _unavailable_errors():
+            cursor = self._executor.cursor(
+                query.sql, *query.arguments(values), prefetch=ROWS_AT_ONCE
+            )
+            async for row in cursor:
+                yield row
 
     async def row(self, name: str, /, **values: Any) -> asyncpg.Record | None:
         """The first row of a statement, if there is one."""

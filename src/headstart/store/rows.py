@@ -73,6 +73,7 @@ def event_row(change: Change, event: happened.Event) -> dict[str, Any]:
         "actor": str(change.actor),
         "payload": event_json(event),
         "command_key": change.command_key,
+        "reason": change.reason,
     }
 
 

@@ -26,6 +26,7 @@ from headstart.core.request import (
 from headstart.web.doors import door
 from headstart.web.people import Headstart, SignedIn
 from headstart.web.problems import Problem
+from headstart.web.reasons import Reason
 from headstart.web.service import Service
 
 IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
@@ -73,6 +74,12 @@ class NewIntake(BaseModel):
             contact_email=self.contact_email,
             contact_phone=self.contact_phone,
         )
+
+
+class Said(BaseModel):
+    """Why. Operators have to say it; of others it is not kept."""
+
+    reason: Reason | None = None
 
 
 class NewPresence(BaseModel):
@@ -148,11 +155,22 @@ RequestCommand = Callable[[RequestId, Actor], commands.Command]
 
 
 async def order(
-    service: Service, who: Principal, command: commands.Command, key: str | None
+    service: Service,
+    who: Principal,
+    command: commands.Command,
+    key: str | None,
+    reason: str | None = None,
 ) -> Payload:
-    """Execute a command for a person, who has passed the door of its operation."""
+    """Execute a command for a person, who has passed the door of its operation. Operators say
+    why."""
+    if who.role is not Role.OPERATOR:
+        reason = None
+    elif reason is None:
+        raise Problem.of_field("reason", "Say why: what an operator does is kept with its reason.")
     command_key = f"{type(command).__name__}:{who.id}:{key}" if key else None
-    outcome = await service.dispatcher.execute(command, who=who, command_key=command_key)
+    outcome = await service.dispatcher.execute(
+        command, who=who, command_key=command_key, reason=reason
+    )
     if isinstance(outcome, Refusal):
         raise Problem.of_refusal(outcome)
     return summary(outcome.request, who) | {"changed": outcome.changed}
@@ -168,10 +186,11 @@ def _add_command(
         request_id: RequestPath,
         who: SignedIn,
         service: Headstart,
+        body: Said | None = None,
         idempotency_key: IdempotencyKey = None,
     ) -> Payload:
         command = build(kind)(RequestId(request_id), who)
-        return await order(service, who, command, idempotency_key)
+        return await order(service, who, command, idempotency_key, body.reason if body else None)
 
     endpoint.__doc__ = summary_line
     router.add_api_route(

@@ -11,12 +11,14 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 from starlette.datastructures import Address
 
+from headstart.app.ports import By
 from headstart.app.views import Payload
 from headstart.core.access import Operation, Principal, Role
 from headstart.core.request import CustomerId, MechanicId
 from headstart.web.doors import open_door
 from headstart.web.people import Headstart, Visitor
 from headstart.web.problems import Problem, forbidden
+from headstart.web.reasons import Reason
 from headstart.web.service import Service
 from headstart.web.sessions import HOME, begin_session, end_session
 
@@ -46,9 +48,10 @@ router = APIRouter(
 
 
 class Advance(BaseModel):
-    """How much time is to pass, in seconds."""
+    """How much time is to pass, in seconds, and what for."""
 
     seconds: float = Field(gt=0, le=7 * 24 * 3600)
+    reason: Reason
 
 
 @router.post("/sign-in")
@@ -87,6 +90,7 @@ async def sign_out(request: Request, _: Visitor) -> RedirectResponse:
 @router.post("/clock")
 async def advance_clock(body: Advance, service: Headstart) -> Payload:
     """Let time pass, for every process alike."""
-    await service.people.advance_clock(timedelta(seconds=body.seconds))
+    by = By("somebody on this machine", body.reason)
+    await service.people.move_clock(timedelta(seconds=body.seconds), by=by)
     service.wakeups.announce()
     return {"server_now": (await service.requests.clock()).isoformat()}

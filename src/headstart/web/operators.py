@@ -8,22 +8,30 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from headstart.app.flags import FAVORITES_PRIORITY
+from headstart.app.ports import By
 from headstart.app.views import Payload
-from headstart.core.access import Operation
+from headstart.core.access import Operation, Principal
 from headstart.core.request import CustomerId, MechanicId
 from headstart.web.doors import door
 from headstart.web.people import Headstart, SignedIn
 from headstart.web.problems import Problem
+from headstart.web.reasons import Reason
 
 FLAG_CHANGES_MAX = 100
 NAME_CHARACTERS_MAX = 200
 TROUBLES_MAX = 100
-REASON_CHARACTERS_MAX = 500
+ACTIONS_MAX = 200
 
 router = APIRouter(prefix="/api/v1", tags=["operators"])
 
 
-class KnownCustomer(BaseModel):
+class Reasoned(BaseModel):
+    """What an operator does, and why."""
+
+    reason: Reason
+
+
+class KnownCustomer(Reasoned):
     """A customer, as the marketplace knows them."""
 
     first_name: str = Field(min_length=1, max_length=NAME_CHARACTERS_MAX)
@@ -32,24 +40,18 @@ class KnownCustomer(BaseModel):
     phone: str = Field(default="", max_length=40)
 
 
-class KnownMechanic(BaseModel):
+class KnownMechanic(Reasoned):
     """A mechanic, as the marketplace knows them. Only approved ones are offered anything."""
 
     name: str = Field(min_length=1, max_length=NAME_CHARACTERS_MAX)
     status: Literal["applied", "approved", "suspended"]
 
 
-class NewFlag(BaseModel):
+class NewFlag(Reasoned):
     """A flag's new value; without a percentage the rollout stays as it is."""
 
     enabled: bool
     rollout_percentage: int | None = Field(default=None, ge=0, le=100)
-
-
-class Dismissal(BaseModel):
-    """Why a trouble needs nobody any more."""
-
-    reason: str = Field(min_length=1, max_length=REASON_CHARACTERS_MAX, pattern=r"\S")
 
 
 @router.put("/customers/{customer_id}", dependencies=[door(Operation.CUSTOMER_WRITE)])
@@ -57,8 +59,9 @@ async def put_customer(
     customer_id: UUID, body: KnownCustomer, who: SignedIn, service: Headstart
 ) -> Payload:
     """Make a customer known, or correct what is known."""
-    await service.people.put_customer(CustomerId(customer_id), **body.model_dump())
-    return {"customer_id": str(customer_id), **body.model_dump()}
+    known = body.model_dump(exclude={"reason"})
+    await service.people.put_customer(CustomerId(customer_id), by=_by(who, body), **known)
+    return {"customer_id": str(customer_id), **known}
 
 
 @router.put("/mechanics/{mechanic_id}", dependencies=[door(Operation.MECHANIC_WRITE)])
@@ -66,9 +69,11 @@ async def put_mechanic(
     mechanic_id: UUID, body: KnownMechanic, who: SignedIn, service: Headstart
 ) -> Payload:
     """Make a mechanic known, approve or suspend them: at once, also in a running window."""
-    await service.people.put_mechanic(MechanicId(mechanic_id), body.name, status=body.status)
+    await service.people.put_mechanic(
+        MechanicId(mechanic_id), body.name, status=body.status, by=_by(who, body)
+    )
     service.wakeups.announce()
-    return {"mechanic_id": str(mechanic_id), **body.model_dump()}
+    return {"mechanic_id": str(mechanic_id), **body.model_dump(exclude={"reason"})}
 
 
 @router.get("/flags/{name}", dependencies=[door(Operation.FLAG_READ)])
@@ -94,7 +99,7 @@ async def put_flag(name: str, body: NewFlag, who: SignedIn, service: Headstart) 
         name,
         enabled=body.enabled,
         rollout_percentage=body.rollout_percentage,
-        actor=str(who.actor),
+        by=_by(who, body),
     )
     return await read_flag(name, who, service)
 
@@ -113,22 +118,35 @@ async def list_troubles(who: SignedIn, service: Headstart) -> Payload:
 
 @router.post("/money-troubles/{trouble_id}/dismissal", dependencies=[door(Operation.MONEY_DISMISS)])
 async def dismiss_trouble(
-    trouble_id: str, body: Dismissal, who: SignedIn, service: Headstart
+    trouble_id: str, body: Reasoned, who: SignedIn, service: Headstart
 ) -> Payload:
     """Show a trouble no more. Nothing happens to the money; who, when and why are kept."""
-    actor, reason = str(who.actor), body.reason.strip()
+    actor, reason = str(who.actor), body.reason
     if not await service.troubles.dismiss(trouble_id, actor=actor, reason=reason):
         raise Problem(HTTPStatus.NOT_FOUND, "unknown_trouble", "There is no such trouble.")
     return {"trouble_id": trouble_id, "dismissed_by": actor, "reason": reason}
 
 
 @router.post("/operations/{operation_id}/attempt", dependencies=[door(Operation.MONEY_RETRY)])
-async def try_again(operation_id: int, who: SignedIn, service: Headstart) -> Payload:
+async def try_again(
+    operation_id: int, body: Reasoned, who: SignedIn, service: Headstart
+) -> Payload:
     """Have a refused operation tried once more."""
-    if not await service.troubles.try_again(operation_id):
+    if not await service.troubles.try_again(operation_id, by=_by(who, body)):
         raise Problem(HTTPStatus.NOT_FOUND, "not_refused", "There is no such refused operation.")
     service.wakeups.announce()
     return {"operation_id": operation_id, "state": "due"}
+
+
+@router.get("/operator-actions", dependencies=[door(Operation.AUDIT_READ)])
+async def list_actions(service: Headstart) -> Payload:
+    """What operators did that is no event of a request, newest first."""
+    found = await service.actions.actions(ACTIONS_MAX)
+    return {"actions": [one | {"at": one["at"].isoformat()} for one in found]}
+
+
+def _by(who: Principal, body: Reasoned) -> By:
+    return By(str(who.actor), body.reason)
 
 
 def _require_known_flag(name: str) -> None:

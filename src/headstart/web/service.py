@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
+from headstart.app.audit.checkpoints import Checkpoints
 from headstart.app.cashier import Cashier
 from headstart.app.deadlines import Deadlines
 from headstart.app.dispatcher import Dispatcher
 from headstart.app.feed import Feed
 from headstart.app.fulfilment import Fulfilment
 from headstart.app.intake import IntakeDesk
-from headstart.app.ports import MoneyTroubles, People, Requests, Switchboard, Views
+from headstart.app.ports import MoneyTroubles, OperatorActions, People, Requests, Switchboard, Views
 from headstart.app.reconciler import Reconciler
 from headstart.app.wakeups import Wakeups
 from headstart.identity.seals import Seals
@@ -42,7 +43,9 @@ class Service:
     deadlines: Deadlines
     feed: Feed
     troubles: MoneyTroubles
+    actions: OperatorActions
     money: MoneyLoops | None
+    checkpoints: Checkpoints | None
     tokens: Tokens
     sessions: Sessions
     standing: Standing

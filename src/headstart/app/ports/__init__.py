@@ -1,5 +1,14 @@
 """What the application asks of the world. ``store``, ``payments`` and ``reach`` supply it."""
 
+from headstart.app.ports.audit import (
+    AuditTrail,
+    By,
+    End,
+    Kept,
+    Keys,
+    OperatorActions,
+    Outside,
+)
 from headstart.app.ports.intakes import Flag, Intake, Intakes, Plan, Switchboard
 from headstart.app.ports.log import Cursor, EventLog, LoggedEvent, Views
 from headstart.app.ports.operations import (
@@ -45,6 +54,8 @@ from headstart.app.ports.sign_ins import (
 
 __all__ = [
     "HEEDED_EVENTS",
+    "AuditTrail",
+    "By",
     "CaptureMode",
     "Change",
     "CheckoutOrder",
@@ -53,11 +64,14 @@ __all__ = [
     "Credential",
     "Cursor",
     "DoesNotExist",
+    "End",
     "Ending",
     "EventLog",
     "Flag",
     "Intake",
     "Intakes",
+    "Kept",
+    "Keys",
     "KnownLogin",
     "LoggedEvent",
     "Login",
@@ -67,6 +81,8 @@ __all__ = [
     "Operation",
     "OperationKind",
     "Operations",
+    "OperatorActions",
+    "Outside",
     "PaidRequest",
     "PaymentEvent",
     "PaymentIntent",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from headstart.app.ports.audit import By
 from headstart.app.ports.operations import Operations
 from headstart.app.ports.payments import CaptureMode, PaymentEvent
 from headstart.app.ports.requests import Requests
@@ -141,9 +142,9 @@ class Switchboard(Protocol):
         ...
 
     async def set_flag(
-        self, name: str, *, enabled: bool, rollout_percentage: int | None, actor: str
+        self, name: str, *, enabled: bool, rollout_percentage: int | None, by: By
     ) -> Flag:
-        """Recorded with who, when, old and new. No percentage keeps the present one."""
+        """Recorded with who, when, why, old and new. No percentage keeps the present one."""
         ...
 
     async def flag_changes(self, name: str, limit: int) -> Sequence[dict[str, Any]]:

@@ -80,6 +80,10 @@ class Views(Protocol):
         """All events of one request, in order."""
         ...
 
+    async def reasons(self, request_id: UUID) -> Mapping[int, str]:
+        """What operators said, by the version of the event; for operators only."""
+        ...
+
     async def stored_request(self, request_id: UUID) -> Mapping[str, Any] | None:
         """The row itself, for operators."""
         ...

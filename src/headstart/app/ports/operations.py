@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
+from headstart.app.ports.audit import By
 from headstart.app.ports.payments import PaymentIntent
 from headstart.core.request import IntakeId, RequestId
 
@@ -136,6 +137,6 @@ class MoneyTroubles(Protocol):
         """Everything that was to be done for one request."""
         ...
 
-    async def try_again(self, operation_id: int) -> bool:
+    async def try_again(self, operation_id: int, *, by: By) -> bool:
         """Have a refused operation tried once more; False if there is none."""
         ...

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
+from headstart.app.ports.audit import By
 from headstart.core.request import CustomerId, MechanicId
 
 Record = dict[str, Any]
@@ -17,12 +18,19 @@ class People(Protocol):
         ...
 
     async def put_customer(
-        self, customer: CustomerId, *, first_name: str, last_name: str, email: str, phone: str
+        self,
+        customer: CustomerId,
+        *,
+        first_name: str,
+        last_name: str,
+        email: str,
+        phone: str,
+        by: By,
     ) -> None:
         """Make known, or correct."""
         ...
 
-    async def put_mechanic(self, mechanic: MechanicId, name: str, *, status: str) -> None:
+    async def put_mechanic(self, mechanic: MechanicId, name: str, *, status: str, by: By) -> None:
         """Make known, correct, approve or suspend."""
         ...
 
@@ -68,6 +76,6 @@ class People(Protocol):
         """None for a mechanic who was never seen."""
         ...
 
-    async def advance_clock(self, by: timedelta) -> None:
-        """Move the test clock on. Demo and test mode only."""
+    async def move_clock(self, on: timedelta, *, by: By) -> None:
+        """Move the test clock on, and record who did. Demo and test mode only."""
         ...

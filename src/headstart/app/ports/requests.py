@@ -36,7 +36,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a command did: written if the request still has the version of ``before``."""
+    """What a command did: written if the request still has the version of ``before``.
+
+    ``reason`` is in the words of an operator; nobody else has to say why.
+    """
 
     before: SessionRequest | None
     request: SessionRequest
@@ -44,6 +47,7 @@ class Change:
     at: datetime
     actor: Actor
     command_key: str | None = None
+    reason: str | None = None
 
 
 class Requests(Protocol):

@@ -237,7 +237,8 @@ class Operator:
             await self._set_status(mechanic.person, "approved")
 
     async def _set_status(self, mechanic: Person, status: str) -> None:
-        path, known = f"/api/v1/mechanics/{mechanic.id}", {"name": "Somebody", "status": status}
+        path = f"/api/v1/mechanics/{mechanic.id}"
+        known = {"name": "Somebody", "status": status, "reason": "chaos"}
         await self.town.insist("PUT", path, self.person.headers, known)
 
     async def _flip(self) -> None:
@@ -246,4 +247,5 @@ class Operator:
             await self.town.pause(15.0)
             enabled = not enabled
             path = f"/api/v1/flags/{FAVORITES_PRIORITY}"
-            await self.town.insist("PUT", path, self.person.headers, {"enabled": enabled})
+            wanted = {"enabled": enabled, "reason": "chaos"}
+            await self.town.insist("PUT", path, self.person.headers, wanted)

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from headstart.core.access import Principal
+from headstart.core.access import Principal, Role
 from headstart.identity.seals import Seals
 from headstart.lab.chaos.wire import Answer, Message, NoAnswer, NotSent, Wire, listen
 from headstart.lab.checkers import History, Plain
@@ -213,6 +213,7 @@ class Town:
             "POST",
             f"/api/v1/session-requests/{request}/{PATHS[operation]}",
             f"{person.headers}Idempotency-Key: {key}\r\n",
+            {"reason": "chaos"} if person.who.role is Role.OPERATOR else None,
             attempts=self.random.choice(ATTEMPTS),
         )
         record["answered_s"] = self.now_s()

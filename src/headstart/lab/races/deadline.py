@@ -259,7 +259,8 @@ async def _race(lane: Lane, clock: Clock, chance: random.Random) -> Race:
         _accept_at(lane.node, race, lane.strangers[0], clock, chance.uniform(0, AIM_S)),
         _keep_asking(lane.others, race, lane.strangers[1], clock, hurry_s),
     )
-    await lane.node.dispatcher.execute(commands.CompleteSession(made.id, None, OPERATOR))
+    over = commands.CompleteSession(made.id, None, OPERATOR)
+    await lane.node.dispatcher.execute(over, reason="the race is over")
     return race
 
 

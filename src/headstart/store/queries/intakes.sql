@@ -15,7 +15,7 @@ select name, enabled, rollout_percentage from headstart.feature_flags where name
 insert into headstart.feature_flags (name, enabled) values (:name, :enabled) on conflict do nothing;
 
 -- set_flag
--- Change a switch and record who changed what.
+-- Change a switch and record who changed what, and why.
 with before as (
     select * from headstart.feature_flags where name = :name for update
 ), changed as (
@@ -27,9 +27,9 @@ with before as (
         rollout_percentage = coalesce(:rollout_percentage::smallint, f.rollout_percentage)
     returning *
 ), recorded as (
-    insert into headstart.feature_flag_changes (name, actor, was_enabled, was_rollout_percentage,
-                                      enabled, rollout_percentage)
-    select changed.name, :actor, before.enabled, before.rollout_percentage,
+    insert into headstart.feature_flag_changes (name, actor, reason, was_enabled,
+                                      was_rollout_percentage, enabled, rollout_percentage)
+    select changed.name, :actor, :reason, before.enabled, before.rollout_percentage,
            changed.enabled, changed.rollout_percentage
     from changed left join before on true
 )
@@ -37,7 +37,7 @@ select name, enabled, rollout_percentage from changed;
 
 -- flag_changes
 -- The history of a switch, newest first.
-select at, actor, was_enabled, was_rollout_percentage, enabled, rollout_percentage
+select at, actor, reason, was_enabled, was_rollout_percentage, enabled, rollout_percentage
 from headstart.feature_flag_changes where name = :name order by id desc limit :limit;
 
 -- keep_intake

@@ -69,6 +69,11 @@ from headstart.session_events
 where request_id = :id
 order by version;
 
+-- reasons
+-- Why operators did what they did to one request, by the event that came of it.
+select version, reason from headstart.session_events
+where request_id = :id and reason is not null;
+
 -- stored_request
 -- The row itself, for operators.
 select r.*, headstart.clock() as now from headstart.session_requests r where r.id = :id;

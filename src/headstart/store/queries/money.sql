@@ -190,12 +190,20 @@ limit :limit;
 
 -- dismiss_trouble
 -- Somebody has seen to it, or need not; nothing when there is no such trouble, or no longer.
-with trouble as ({trouble})
-insert into headstart.trouble_dismissals (trouble_id, trouble, subject, detail, actor, reason)
-select trouble_id, trouble, subject, detail, :actor, :reason
-from trouble where trouble_id = :trouble_id
-on conflict (trouble_id) do nothing
-returning trouble_id;
+with trouble as ({trouble}), dismissed as (
+    insert into headstart.trouble_dismissals (trouble_id, trouble, subject, detail, actor, reason)
+    select trouble_id, trouble, subject, detail, :actor, :reason
+    from trouble where trouble_id = :trouble_id
+    on conflict (trouble_id) do nothing
+    returning *
+), recorded as (
+    insert into headstart.operator_actions (actor, action, subject, was, became, reason)
+    select actor, 'dismiss_trouble', subject,
+           jsonb_build_object('trouble', trouble, 'detail', detail),
+           jsonb_build_object('dismissed', trouble_id), reason
+    from dismissed
+)
+select trouble_id from dismissed;
 
 -- dismissed_troubles
 -- Who has dismissed what, and why, newest first.
@@ -209,11 +217,23 @@ from headstart.stripe_operations where request_id = :request_id order by id;
 
 -- try_operation_again
 -- A person wants a refused operation tried once more.
-update headstart.stripe_operations
-set state = 'due', due_at = headstart.clock(), settled_at = null, attempts = 0,
-    key_number = key_number + 1
-where id = :id and state = 'refused'
-returning request_id;
+with refused as (
+    select id, key, result from headstart.stripe_operations
+    where id = :id and state = 'refused' for no key update
+), tried as (
+    update headstart.stripe_operations o
+    set state = 'due', due_at = headstart.clock(), settled_at = null, attempts = 0,
+        key_number = key_number + 1
+    from refused where o.id = refused.id
+    returning o.id
+), recorded as (
+    insert into headstart.operator_actions (actor, action, subject, was, became, reason)
+    select :actor, 'try_operation_again', refused.key,
+           jsonb_build_object('state', 'refused', 'result', refused.result),
+           jsonb_build_object('state', 'due'), :reason
+    from refused
+)
+select id from tried;
 
 -- lock_customer
 -- Two purchases of one customer see each other: the second waits here until the first commits.

@@ -4,17 +4,46 @@ insert into headstart.customers (id, first_name, last_name, email, phone)
 values (:id, :first_name, :last_name, :email, :phone) on conflict (id) do nothing;
 
 -- put_customer
--- A customer as they are known now.
-insert into headstart.customers (id, first_name, last_name, email, phone)
-values (:id, :first_name, :last_name, :email, :phone)
-on conflict (id) do update
-set first_name = excluded.first_name, last_name = excluded.last_name,
-    email = excluded.email, phone = excluded.phone;
+-- A customer as they are known now. What is recorded stays for good, and so it names the fields that
+-- changed and not what they say.
+with before as (
+    select * from headstart.customers where id = :id for update
+), put as (
+    insert into headstart.customers (id, first_name, last_name, email, phone)
+    select :id, :first_name, :last_name, :email, :phone
+    from (select count(*) from before) first  -- what was known is read, and locked, first
+    on conflict (id) do update
+    set first_name = excluded.first_name, last_name = excluded.last_name,
+        email = excluded.email, phone = excluded.phone
+    returning *
+)
+insert into headstart.operator_actions (actor, action, subject, was, became, reason)
+select :actor, 'put_customer', put.id::text,
+       case when before.id is not null then '{"known": true}'::jsonb end,
+       jsonb_build_object('known', true, 'changed', array_remove(array[
+           case when put.first_name is distinct from before.first_name then 'first_name' end,
+           case when put.last_name is distinct from before.last_name then 'last_name' end,
+           case when put.email is distinct from before.email then 'email' end,
+           case when put.phone is distinct from before.phone then 'phone' end], null)),
+       :reason
+from put left join before on true;
 
 -- put_mechanic
 -- A mechanic as they are known now.
-insert into headstart.mechanics (id, name, status) values (:id, :name, :status)
-on conflict (id) do update set name = excluded.name, status = excluded.status;
+with before as (
+    select * from headstart.mechanics where id = :id for update
+), put as (
+    insert into headstart.mechanics (id, name, status)
+    select :id, :name, :status
+    from (select count(*) from before) first
+    on conflict (id) do update set name = excluded.name, status = excluded.status
+    returning *
+)
+insert into headstart.operator_actions (actor, action, subject, was, became, reason)
+select :actor, 'put_mechanic', put.id::text,
+       case when before.id is not null then jsonb_build_object('status', before.status) end,
+       jsonb_build_object('status', put.status, 'renamed', before.name <> put.name), :reason
+from put left join before on true;
 
 -- customer
 -- One customer.
@@ -90,3 +119,15 @@ select ahead from headstart.test_clock;
 -- advance_clock
 -- Move the test clock on by this much. Demo and test mode only.
 update headstart.test_clock set ahead = ahead + :by::interval;
+
+-- move_clock
+-- The same, and who did it.
+with moved as (
+    update headstart.test_clock set ahead = ahead + :by::interval
+    returning ahead - :by::interval as was, ahead as became
+)
+insert into headstart.operator_actions (actor, action, subject, was, became, reason)
+select :actor, 'move_clock', 'test_clock',
+       jsonb_build_object('ahead_s', extract(epoch from was)),
+       jsonb_build_object('ahead_s', extract(epoch from became)), :reason
+from moved;

@@ -126,7 +126,8 @@ with n as (
 ), e as (
     select :id::uuid as request_id, :version::integer as version, :kind::text as kind,
            :at::timestamptz as at, :actor::text as actor, :round::smallint as round,
-           :payload::text as payload, :command_key::text as command_key, null::uuid[] as eligible
+           :payload::text as payload, :command_key::text as command_key,
+           :reason::text as reason, null::uuid[] as eligible
 ), {update}, logged as (
     {log}
 )
@@ -161,8 +162,8 @@ e as (
     from unnest(
         :event_request_id::uuid[], :event_version::integer[], :event_kind::text[],
         :event_at::timestamptz[], :event_actor::text[], :event_round::smallint[],
-        :event_payload::text[], :event_command_key::text[])
-    as e (request_id, version, kind, at, actor, round, payload, command_key)
+        :event_payload::text[], :event_command_key::text[], :event_reason::text[])
+    as e (request_id, version, kind, at, actor, round, payload, command_key, reason)
 )
 
 -- {update}
@@ -196,9 +197,9 @@ written as (
 -- {log}
 -- The events of what was written.
 insert into headstart.session_events
-        (request_id, version, kind, at, actor, round, payload, command_key, eligible)
+        (request_id, version, kind, at, actor, round, payload, command_key, reason, eligible)
     select e.request_id, e.version, e.kind, e.at, e.actor, e.round, e.payload::jsonb,
-           e.command_key, e.eligible
+           e.command_key, e.reason, e.eligible
     from e
     join written on written.id = e.request_id
 

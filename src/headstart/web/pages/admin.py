@@ -8,19 +8,21 @@ from fastapi import APIRouter, Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from headstart.app.flags import FAVORITES_PRIORITY
+from headstart.app.ports import By
 from headstart.core.access import Operation
 from headstart.core.refusals import Refusal
 from headstart.web.doors import door
-from headstart.web.operators import REASON_CHARACTERS_MAX
 from headstart.web.pages.acting import RequestInPath
 from headstart.web.pages.persons import Operator
 from headstart.web.people import Headstart
 from headstart.web.problems import Problem
+from headstart.web.reasons import REASON_CHARACTERS_MAX, Reason
 from headstart.web.rendering import render
 
 FLAG_CHANGES_SHOWN_MAX = 20
 TROUBLES_SHOWN_MAX = 20
 DISMISSED_SHOWN_MAX = 10
+ACTIONS_SHOWN_MAX = 20
 _COLUMNS = (
     *("status", "stage", "due_at", "plan_code", "routing_type", "customer_id"),
     *("preferred_mechanic_id", "priority_notified_at", "priority_window_minutes"),
@@ -43,8 +45,9 @@ async def console(
         flag=await service.switchboard.flag(FAVORITES_PRIORITY),
         troubles=await service.troubles.troubles(TROUBLES_SHOWN_MAX),
         dismissed=await service.troubles.dismissed(DISMISSED_SHOWN_MAX),
-        reason_max=REASON_CHARACTERS_MAX,
         changes=await service.switchboard.flag_changes(FAVORITES_PRIORITY, FLAG_CHANGES_SHOWN_MAX),
+        actions=await service.actions.actions(ACTIONS_SHOWN_MAX),
+        reason_max=REASON_CHARACTERS_MAX,
     )
 
 
@@ -56,22 +59,27 @@ async def flags(_: Operator) -> RedirectResponse:
 
 @router.post("/admin/flag", dependencies=[door(Operation.FLAG_WRITE)])
 async def switch_flag(
-    service: Headstart, person: Operator, enabled: Annotated[bool, Form()]
+    service: Headstart,
+    person: Operator,
+    enabled: Annotated[bool, Form()],
+    reason: Annotated[Reason, Form()],
 ) -> RedirectResponse:
     """At once and for every process. Requests in flight keep their policy."""
     await service.switchboard.set_flag(
         FAVORITES_PRIORITY,
         enabled=enabled,
         rollout_percentage=None,
-        actor=str(person.principal.actor),
+        by=By(str(person.principal.actor), reason),
     )
     return RedirectResponse("/admin", HTTPStatus.SEE_OTHER)
 
 
 @router.post("/admin/operations/{operation_id}/attempt", dependencies=[door(Operation.MONEY_RETRY)])
-async def try_again(operation_id: int, service: Headstart, _: Operator) -> RedirectResponse:
+async def try_again(
+    operation_id: int, service: Headstart, person: Operator, reason: Annotated[Reason, Form()]
+) -> RedirectResponse:
     """A refused operation, once more; nothing, when somebody was faster."""
-    await service.troubles.try_again(operation_id)
+    await service.troubles.try_again(operation_id, by=By(str(person.principal.actor), reason))
     service.wakeups.announce()
     return RedirectResponse("/admin", HTTPStatus.SEE_OTHER)
 
@@ -81,7 +89,7 @@ async def dismiss(
     trouble_id: str,
     service: Headstart,
     person: Operator,
-    reason: Annotated[str, Form(min_length=1, max_length=REASON_CHARACTERS_MAX, pattern=r"\S")],
+    reason: Annotated[Reason, Form()],
 ) -> RedirectResponse:
     """A trouble that needs nobody; nothing, when somebody was faster."""
     actor = str(person.principal.actor)
@@ -98,6 +106,7 @@ async def request_story(
     if stored is None:
         raise Problem.of_refusal(Refusal.UNKNOWN_REQUEST)
     history = await service.views.history(request_id)
+    reasons = await service.views.reasons(request_id)
     began: datetime = history[0]["at"]
     return render(
         "admin_request.html",
@@ -106,11 +115,11 @@ async def request_story(
         columns={name: stored[name] for name in _COLUMNS if stored[name] is not None},
         metadata=stored["metadata"],
         operations=await service.troubles.operations_of(request_id),
-        steps=[_step(event, began) for event in history],
+        steps=[_step(event, began, reasons.get(event["version"])) for event in history],
     )
 
 
-def _step(event: Any, began: datetime) -> dict[str, Any]:
+def _step(event: Any, began: datetime, reason: str | None) -> dict[str, Any]:
     """One line: when, how long after the beginning, what, by whom, and what exactly."""
     known = {name: value for name, value in event["payload"].items() if value not in (None, [], {})}
     if event["eligible"] is not None:
@@ -120,5 +129,6 @@ def _step(event: Any, began: datetime) -> dict[str, Any]:
         "after_s": (event["at"] - began).total_seconds(),
         "what": str(event["kind"]).replace("_", " "),
         "actor": event["actor"],
+        "reason": reason,
         "known": {name: value for name, value in known.items() if name not in ("policy", "chain")},
     }
