@@ -194,7 +194,8 @@ PAGES: Mapping[str, tuple[str, Role]] = {
     "POST /mechanic/job/{request_id}/completion": (f"POST {_API}/completion", Role.MECHANIC),
 }
 
-# Where it is listed: by GET /offers, GET /session-requests, and the snapshot of a stream.
+# Where it is listed: by GET /offers, GET /session-requests, and the snapshot of a stream, which the
+# suspended may not open.
 LISTED = """
     .          held   open   fallen matched taken  done   unfilled cancelled withdrawn
     customer   listed listed listed listed  listed listed listed   listed    listed
@@ -233,6 +234,7 @@ NEWS_OF_THE_END = """
     dropped    no                       -                       -         -
     operator   held+ended+new+won+over  held+ended+new+unfilled new+off   held+off
 """
+DEAF = frozenset({"suspended", "dropped"})
 TOLD: Mapping[str, str] = {
     "asked": "priority_session_request",
     "held": "request_reserved",
@@ -265,7 +267,7 @@ GET /api/v1/money-troubles           401    403      403      403       403     
 POST /api/v1/money-troubles/{id}/dismissal 401    403      403      403       403      403       404
 POST /api/v1/operations/{id}/attempt 401    403      403      403       403      403       404
 GET /api/v1/operator-actions         401    403      403      403       403      403       200
-GET /api/v1/stream                   401    200      200      200       200      200       200
+GET /api/v1/stream                   401    200      200      200       200      403       200
 GET /api/v1/openapi.json             200    200      200      200       200      200       200
 POST /webhooks/stripe                400    400      400      400       400      400       400
 GET /healthz                         200    200      200      200       200      200       200
