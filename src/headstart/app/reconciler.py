@@ -22,6 +22,7 @@ from headstart.telemetry import RECONCILED
 
 EVERY_S = 120.0
 DOUBTS_MAX = 100  # of one round
+EVENTS_AT_ONCE = 8  # after an outage there are many, and the next round waits for the last
 PAGES_SINCE = timedelta(hours=25)  # a page is open for a day at the most
 EVENTS_SINCE = timedelta(days=3)  # as long as Stripe itself tries
 
@@ -61,10 +62,10 @@ class Reconciler:
         found = [*await self._operations.doubtful(DOUBTS_MAX), *await self._unnoticed_pages()]
         for subject in dict.fromkeys(found):
             await self._operations.ask_for(OperationKind.LOOK, subject)
-        events = await self._catch_up()
-        RECONCILED.inc(len(found) + events)
         if found:
             self._wakeups.announce()
+        events = await self._catch_up()
+        RECONCILED.inc(len(found) + events)
         return len(found) + events
 
     async def _unnoticed_pages(self) -> list[str]:
@@ -81,6 +82,14 @@ class Reconciler:
     async def _catch_up(self) -> int:
         """Take in the events that never got through."""
         since, news = self._real_time() - EVENTS_SINCE, 0
-        async for event in self._payments.undelivered_events(since):
-            news += await self._fulfilment.receive(event) is not Outcome.DUPLICATE
+        events = [event async for event in self._payments.undelivered_events(since)]
+        for start in range(0, len(events), EVENTS_AT_ONCE):
+            some = events[start : start + EVENTS_AT_ONCE]
+            received = await asyncio.gather(
+                *map(self._fulfilment.receive, some), return_exceptions=True
+            )
+            for outcome in received:  # after all of them: none goes on by itself
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                news += outcome is not Outcome.DUPLICATE
         return news
