@@ -95,6 +95,13 @@ async def pool(database: str) -> AsyncIterator["Pool"]:
 
 
 @pytest.fixture
+async def owner(database: str) -> AsyncIterator["Pool"]:
+    """Connections of the owner of the tables, for what no service may do."""
+    async with connected(database, connections_max=2, role=None) as pool:
+        yield pool
+
+
+@pytest.fixture
 def requests(pool: "Pool") -> RequestStore:
     """Session requests."""
     return RequestStore(pool)

@@ -144,7 +144,7 @@ def test_the_doctor_finds_what_is_wrong_and_says_so(run: Run, database: str) -> 
 
 async def execute(database: str, sql: str) -> None:
     """As the owner of the database."""
-    async with connected(database, connections_max=1) as pool:
+    async with connected(database, connections_max=1, role=None) as pool:
         await pool.execute(sql)
 
 
@@ -172,7 +172,7 @@ def test_production_refuses_a_database_whose_clock_was_moved(run: Run, database:
 
 def test_a_plan_whose_window_does_not_fit_stops_the_start(run: Run, database: str) -> None:
     async def widen() -> None:
-        async with connected(database, connections_max=2) as pool:
+        async with connected(database, connections_max=2, role=None) as pool:
             await pool.execute("update plans set priority_window_minutes = 29 where code = 'quick'")
 
     asyncio.run(widen())

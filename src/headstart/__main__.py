@@ -4,6 +4,7 @@ import asyncio
 import sys
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -23,10 +24,10 @@ from headstart.serving import serve_web, serve_worker
 from headstart.settings import Settings
 from headstart.store.embedded import EmbeddedError
 from headstart.store.intakes import IntakeStore
-from headstart.store.log import EventLogStore
 from headstart.store.migrate import MigrationError, wait_for_server
 from headstart.store.migrate import migrate as apply_migrations
 from headstart.store.postgres import connected
+from headstart.store.views import ViewStore
 from headstart.web.reasons import REASON_CHARACTERS_MAX
 from headstart.wiring import (
     START_PATIENCE_S,
@@ -101,9 +102,10 @@ def worker() -> None:
 def migrate() -> None:
     """Bring the database up to this program. Safe to repeat, and to run from many places."""
     settings = _settings()
-    with database_of_service(settings) as dsn:
-        asyncio.run(wait_for_server(dsn, patience_s=START_PATIENCE_S))
-        applied = asyncio.run(apply_migrations(dsn))
+    own = nullcontext(settings.owner_url) if settings.owner_url else database_of_service(settings)
+    with own as owner:
+        asyncio.run(wait_for_server(owner, patience_s=START_PATIENCE_S))
+        applied = asyncio.run(apply_migrations(owner))
     for migration in applied:
         typer.echo(f"applied {migration.version:04d} {migration.name}")
     typer.echo("the database is up to date")
@@ -139,7 +141,7 @@ def verify(
 @app.command()
 def explain(request_id: Annotated[UUID, typer.Argument(help="A session request.")]) -> None:
     """Tell the story of one request."""
-    typer.echo(_with_records(lambda pool: explaining.story(EventLogStore(pool), request_id)))
+    typer.echo(_with_records(lambda pool: explaining.story(ViewStore(pool), request_id)))
 
 
 @app.command()

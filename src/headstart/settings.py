@@ -37,6 +37,11 @@ class Settings(BaseSettings):
         alias="DATABASE_URL",
         description="Any PostgreSQL ≥ 15. Unset: PostgreSQL is embedded.",
     )
+    owner_url: str | None = Field(
+        default=None,
+        alias="HEADSTART_OWNER_URL",
+        description="The account that owns the tables, for migrations. Unset: DATABASE_URL's.",
+    )
     listen_url: str | None = Field(
         default=None,
         alias="HEADSTART_LISTEN_URL",

@@ -39,13 +39,14 @@ from headstart.store.embedded import InUse, default_data_directory, running
 from headstart.store.intakes import IntakeStore
 from headstart.store.listener import Listener
 from headstart.store.log import EventLogStore
-from headstart.store.migrate import check_statements, migrate, wait_for_server
+from headstart.store.migrate import check_account, check_statements, migrate, wait_for_server
 from headstart.store.operations import OperationStore
 from headstart.store.outside import CheckpointFile
 from headstart.store.people import PeopleStore
-from headstart.store.postgres import connected
+from headstart.store.postgres import SERVICE_ROLE, connected
 from headstart.store.requests import RequestStore
 from headstart.store.sign_ins import SignInStore
+from headstart.store.views import ViewStore
 from headstart.web.service import MoneyLoops, Service
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ def database_of_service(settings: Settings) -> Iterator[str]:
 async def records(settings: Settings, dsn: str) -> AsyncIterator["Pool"]:
     """Connections to the database, migrated and checked against this program."""
     await wait_for_server(dsn, patience_s=START_PATIENCE_S)
-    await migrate(dsn)
+    await migrate(settings.owner_url or dsn)
+    await check_account(dsn, role=SERVICE_ROLE if settings.prepared_statements else None)
     async with connected(
         dsn,
         connections_max=settings.database_connections,
@@ -164,7 +166,7 @@ def _assemble(
     payment: StripeConfiguration | None,
 ) -> Service:
     requests, intakes = RequestStore(pool), IntakeStore(pool)
-    event_log, wakeups = EventLogStore(pool), Wakeups()
+    wakeups = Wakeups()
     dispatcher = Dispatcher(requests, wakeups.announce)
     terms = Terms(settings.policy(priority_enabled=False), settings.priority_window)
     livemode = bool(payment and payment.livemode)
@@ -177,7 +179,7 @@ def _assemble(
         requests=requests,
         switchboard=intakes,
         people=PeopleStore(pool),
-        views=event_log,
+        views=ViewStore(pool),
         wakeups=wakeups,
         dispatcher=dispatcher,
         fulfilment=fulfilment,

@@ -121,6 +121,7 @@ async def test_accepts_and_sweeps_racing_at_the_deadline_leave_one_winner_or_one
 
 async def test_one_request_that_cannot_be_handled_does_not_hold_up_the_others(
     pool: "Pool",
+    owner: "Pool",
     requests: RequestStore,
     intakes: IntakeStore,
     people: PeopleStore,
@@ -130,7 +131,7 @@ async def test_one_request_that_cannot_be_handled_does_not_hold_up_the_others(
 ) -> None:
     broken = await book(dispatcher, intakes, cast.customer, cast.favorite)
     sound = await book(dispatcher, intakes, cast.customer, cast.favorite)
-    await pool.execute(
+    await owner.execute(
         "update session_requests set policy = '{}' where id = $1", broken.id
     )  # what no program of ours would write
     await people.advance_clock(WINDOW)

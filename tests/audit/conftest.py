@@ -1,5 +1,6 @@
 """A trail with keys of its own."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from headstart.app.audit.checkpoints import Checkpoints
 from headstart.identity.keys import Ed25519Keys
 from headstart.store.audit import AuditStore
 from headstart.store.outside import CheckpointFile
+from headstart.store.postgres import connected
 
 if TYPE_CHECKING:
     from headstart.store.postgres import Pool
@@ -24,6 +26,13 @@ def keys() -> Ed25519Keys:
 def copy(tmp_path: Path) -> Path:
     """Where checkpoints go."""
     return tmp_path / "checkpoints"
+
+
+@pytest.fixture
+async def pool(database: str) -> "AsyncIterator[Pool]":
+    """Whoever tampers owns the tables."""
+    async with connected(database, connections_max=20, role=None) as pool:
+        yield pool
 
 
 @pytest.fixture

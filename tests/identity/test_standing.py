@@ -79,7 +79,7 @@ async def test_the_table_keeps_no_secret(sessions: Sessions, pool: "Pool") -> No
 
 
 async def test_a_page_session_lapses_when_it_is_not_used_and_ends_in_any_case(
-    sessions: Sessions, standing: Standing, pool: "Pool"
+    sessions: Sessions, standing: Standing, owner: "Pool"
 ) -> None:
     secret = await sessions.begin(OPERATOR, None)
     found = await sessions.find(secret)
@@ -87,14 +87,14 @@ async def test_a_page_session_lapses_when_it_is_not_used_and_ends_in_any_case(
     later = """
         update headstart.sign_ins
         set lapses_at = clock_timestamp() + $1, ends_at = clock_timestamp() + $2"""
-    await pool.execute(later, timedelta(minutes=1), 3 * HOUR)
+    await owner.execute(later, timedelta(minutes=1), 3 * HOUR)
     await sessions.find(secret)
     lasts = "select lapses_at - clock_timestamp() from headstart.sign_ins"
-    assert await pool.fetchval(lasts) > timedelta(minutes=59)
-    await pool.execute(later, timedelta(minutes=1), timedelta(minutes=10))
+    assert await owner.fetchval(lasts) > timedelta(minutes=59)
+    await owner.execute(later, timedelta(minutes=1), timedelta(minutes=10))
     await sessions.find(secret)
-    assert await pool.fetchval(lasts) < timedelta(minutes=11)
-    await pool.execute(later, -timedelta(seconds=1), HOUR)
+    assert await owner.fetchval(lasts) < timedelta(minutes=11)
+    await owner.execute(later, -timedelta(seconds=1), HOUR)
     assert await standing.ending(found) is Ending.EXPIRED
     await sessions.find(secret)
     assert await standing.ending(found) is Ending.EXPIRED, "use does not bring it back"
@@ -232,14 +232,14 @@ async def test_a_token_expires_without_a_database(
 
 
 async def test_what_ended_long_ago_is_forgotten(
-    sessions: Sessions, sign_ins: SignInStore, pool: "Pool"
+    sessions: Sessions, sign_ins: SignInStore, owner: "Pool"
 ) -> None:
     old, new = [await sessions.begin(OPERATOR, None) for _ in range(2)]
     aged = """
         update headstart.sign_ins set ends_at = clock_timestamp() - $1::interval,
         lapses_at = clock_timestamp() - $1
         where key = (select key from headstart.sign_ins order by key limit 1)"""
-    await pool.execute(aged, timedelta(days=31))
+    await owner.execute(aged, timedelta(days=31))
     await sign_ins.forget_ended(older_than=timedelta(days=30))
-    assert await pool.fetchval("select count(*) from headstart.sign_ins") == 1
+    assert await owner.fetchval("select count(*) from headstart.sign_ins") == 1
     assert [await sessions.find(one) is None for one in (old, new)].count(True) == 1

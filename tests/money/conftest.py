@@ -171,7 +171,7 @@ async def bank(database: str) -> AsyncIterator[Bank]:
     """A town with its own database, and its bank."""
     async with (
         world_on(database, HEADSTART_JOIN_LIMIT_MINUTES=5) as world,
-        connected(database, connections_max=2) as pool,
+        connected(database, connections_max=2, role=None) as pool,
     ):
         yield Bank(world, pool)
 

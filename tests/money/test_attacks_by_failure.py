@@ -37,7 +37,10 @@ async def test_an_event_that_meets_no_database_is_completed_by_the_next_delivery
         " where datname = current_database() and pid <> pg_backend_pid()"
     )
     try:
-        async with world_on(through) as world, connected(database, connections_max=1) as pool:
+        async with (
+            world_on(through) as world,
+            connected(database, connections_max=1, role=None) as pool,
+        ):
             bank = Bank(world, pool)
             submitted = await bank.open_page(await bank.customer())
             event = paid_event(submitted["intake_id"])
@@ -68,7 +71,10 @@ each_fault = pytest.mark.parametrize("fault", FAULTS)
 async def hasty(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bank]:
     """A service that does not wait long for Stripe, nor its people for a slow call."""
     monkeypatch.setattr(gateway_module, "REQUEST_TIMEOUT_S", 1.0)
-    async with world_on(database) as world, connected(database, connections_max=2) as pool:
+    async with (
+        world_on(database) as world,
+        connected(database, connections_max=2, role=None) as pool,
+    ):
         yield Bank(world, pool)
 
 
@@ -158,7 +164,7 @@ async def test_a_hook_without_a_secret_takes_nothing(database: str) -> None:
     nothing: Json = {"STRIPE_SECRET_KEY": None, "HEADSTART_STRIPE_API_BASE": None}
     async with (
         world_on(database, STRIPE_WEBHOOK_SECRET=[], **nothing) as world,
-        connected(database, connections_max=1) as pool,
+        connected(database, connections_max=1, role=None) as pool,
     ):
         bank, body = Bank(world, pool), json.dumps(paid_event(str(uuid4()))).encode()
         before = await counted(bank, outcome="refused_bad_signature")

@@ -63,7 +63,7 @@ async def still(database: str) -> AsyncIterator[Bank]:
     """A bank in which nothing happens by itself: no loops, and no webhooks."""
     async with (
         world_on(database, looping=False) as world,
-        connected(database, connections_max=2) as pool,
+        connected(database, connections_max=2, role=None) as pool,
     ):
         made = Bank(world, pool)
         await made.lever("switches", drop=True)

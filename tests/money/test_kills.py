@@ -153,7 +153,7 @@ async def street(database: str, tmp_path: Path) -> AsyncIterator[Street]:
             await stack.enter_async_context(httpx.AsyncClient(base_url=url, trust_env=False))
             for url in (address, till)
         ]
-        pool = await stack.enter_async_context(connected(database, connections_max=2))
+        pool = await stack.enter_async_context(connected(database, connections_max=2, role=None))
         people = PeopleStore(pool)
         known = SimpleNamespace(people=people, tokens=Tokens(SECRET, real_time), wakeups=Wakeups())
         world = World(cast(Service, known), await store_cast(people), *clients)

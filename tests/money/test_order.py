@@ -58,7 +58,10 @@ ENDS = {"charge": ("cancelled", "returned"), "hold": ("cancelled", "released")}
 @pytest.fixture
 async def deaf(database: str) -> AsyncIterator[Bank]:
     """A bank whose webhooks nobody sends, but the test."""
-    async with world_on(database) as world, connected(database, connections_max=2) as pool:
+    async with (
+        world_on(database) as world,
+        connected(database, connections_max=2, role=None) as pool,
+    ):
         made = Bank(world, pool)
         await made.lever("switches", drop=True)
         yield made

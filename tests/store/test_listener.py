@@ -47,17 +47,17 @@ async def test_an_announcement_wakes_the_other_process_and_not_its_own_twice(
 
 
 async def test_a_listener_that_is_cut_off_comes_back_and_wakes_everybody(
-    pool: "Pool", database: str
+    owner: "Pool", database: str
 ) -> None:
     async with listening(database) as (_, woken):
         for _ in range(3):
-            await pool.execute(
+            await owner.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity"
                 " where datname = current_database() and pid <> pg_backend_pid()"
                 " and application_name = 'headstart listener'"
             )
             await within(woken)
-            await pool.execute("select pg_notify($1, $2)", CHANNEL, NEWS)
+            await owner.execute("select pg_notify($1, $2)", CHANNEL, NEWS)
             await within(woken)
 
 

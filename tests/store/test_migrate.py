@@ -30,8 +30,8 @@ async def test_every_statement_fits_the_migrated_schema(pool: "Pool") -> None:
     await check_statements(pool)
 
 
-async def test_a_statement_that_does_not_fit_stops_the_start(pool: "Pool") -> None:
-    await pool.execute("alter table session_requests rename column due_at to due")
+async def test_a_statement_that_does_not_fit_stops_the_start(pool: "Pool", owner: "Pool") -> None:
+    await owner.execute("alter table session_requests rename column due_at to due")
     with pytest.raises(MigrationError, match="does not fit"):
         await check_statements(pool)
 
@@ -47,18 +47,20 @@ async def test_a_statement_that_does_not_fit_stops_the_start(pool: "Pool") -> No
     ],
 )
 async def test_a_schema_changed_by_hand_is_refused(
-    tampering: str, pool: "Pool", database: str
+    tampering: str, owner: "Pool", database: str
 ) -> None:
-    await pool.execute(tampering)
+    await owner.execute(tampering)
     with pytest.raises(MigrationError, match="changed outside"):
         await migrate(database)
 
 
-async def test_a_changed_file_and_a_newer_database_are_refused(pool: "Pool", database: str) -> None:
-    await pool.execute("update schema_migrations set checksum = 'other'")
+async def test_a_changed_file_and_a_newer_database_are_refused(
+    owner: "Pool", database: str
+) -> None:
+    await owner.execute("update schema_migrations set checksum = 'other'")
     with pytest.raises(MigrationError, match="changed after it was applied"):
         await migrate(database)
-    await pool.execute(
+    await owner.execute(
         "insert into schema_migrations (version, name, checksum) values (9999, 'later', '')"
     )
     with pytest.raises(MigrationError, match="newer program"):

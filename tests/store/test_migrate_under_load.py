@@ -35,89 +35,89 @@ def release(monkeypatch: pytest.MonkeyPatch, *files: str) -> None:
 
 
 @asynccontextmanager
-async def at_work(pool: "Pool", statement: str) -> AsyncIterator[None]:
+async def at_work(owner: "Pool", statement: str) -> AsyncIterator[None]:
     """A transaction of the service that has done this and is not over yet."""
-    async with pool.acquire() as connection, connection.transaction():
+    async with owner.acquire() as connection, connection.transaction():
         await connection.execute(statement)
         yield
 
 
-async def somebody_waits(pool: "Pool") -> None:
+async def somebody_waits(owner: "Pool") -> None:
     """Return when there is somebody who waits for a lock."""
     query = "select exists (select from pg_locks where not granted)"
-    while not await pool.fetchval(query):
+    while not await owner.fetchval(query):
         continue
 
 
 async def test_nobody_waits_behind_a_migration_that_waits(
-    pool: "Pool", database: str, monkeypatch: pytest.MonkeyPatch
+    owner: "Pool", database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release(monkeypatch, COLUMN)
-    async with at_work(pool, "select from mechanics"):
+    async with at_work(owner, "select from mechanics"):
         migration = asyncio.create_task(migrate(database))
-        await somebody_waits(pool)
-        await pool.fetch("select from mechanics")
+        await somebody_waits(owner)
+        await owner.fetch("select from mechanics")
         assert not migration.done()
     assert len(await migration) == 1
-    await pool.fetch("select nickname from mechanics")
+    await owner.fetch("select nickname from mechanics")
 
 
 async def test_a_migration_that_is_never_let_in_says_so(
-    pool: "Pool", database: str, monkeypatch: pytest.MonkeyPatch
+    owner: "Pool", database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release(monkeypatch, COLUMN)
     monkeypatch.setattr(migrating, "ATTEMPTS_MAX", 2)
-    async with at_work(pool, "select from mechanics"):
+    async with at_work(owner, "select from mechanics"):
         with pytest.raises(MigrationError, match="gave way 2 times"):
             await migrate(database)
     assert len(await migrate(database)) == 1
 
 
 async def test_what_holds_its_locks_for_too_long_is_undone(
-    pool: "Pool", database: str, monkeypatch: pytest.MonkeyPatch
+    owner: "Pool", database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release(monkeypatch, COLUMN + "select pg_sleep(60);")
     monkeypatch.setattr(migrating, "HOLD_MAX_S", 0.05)
     with pytest.raises(MigrationError, match="nothing of it was applied"):
         await migrate(database)
     with pytest.raises(asyncpg.UndefinedColumnError):
-        await pool.fetch("select nickname from mechanics")
+        await owner.fetch("select nickname from mechanics")
 
 
 async def test_an_index_is_built_while_rows_are_written(
-    pool: "Pool", database: str, monkeypatch: pytest.MonkeyPatch
+    owner: "Pool", database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release(monkeypatch, INDEX + COLUMN)
     write = "insert into mechanics (id, name) values (gen_random_uuid(), 'Otto')"
-    async with at_work(pool, write):
+    async with at_work(owner, write):
         migration = asyncio.create_task(migrate(database))
-        await somebody_waits(pool)
-        await pool.execute(write)
+        await somebody_waits(owner)
+        await owner.execute(write)
         assert not migration.done()
     await migration
-    assert await pool.fetchval(BUILT) is True
-    assert await pool.fetchval("select count(nickname) from mechanics") == 0
+    assert await owner.fetchval(BUILT) is True
+    assert await owner.fetchval("select count(nickname) from mechanics") == 0
 
 
 @pytest.mark.parametrize("valid", [True, False])
 async def test_a_build_that_was_interrupted_is_completed(
-    valid: bool, pool: "Pool", database: str, monkeypatch: pytest.MonkeyPatch
+    valid: bool, owner: "Pool", database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release(monkeypatch, INDEX)
-    await pool.execute(INDEX)
-    await pool.execute(
+    await owner.execute(INDEX)
+    await owner.execute(
         "update pg_index set indisvalid = $1 where indexrelid = to_regclass('headstart.by_name')",
         valid,
     )
     assert [one.version for one in await migrate(database)] == [9001]
-    assert await pool.fetchval(BUILT) is True
+    assert await owner.fetchval(BUILT) is True
     assert await migrate(database) == []
 
 
 async def test_several_migrators_on_a_database_in_use(
-    pool: "Pool", database: str, monkeypatch: pytest.MonkeyPatch
+    owner: "Pool", database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release(monkeypatch, COLUMN, INDEX, "alter table mechanics drop column nickname;")
     applied = await asyncio.gather(*(migrate(database) for _ in range(4)))
     assert sorted(one.version for step in applied for one in step) == [9001, 9002, 9003]
-    assert await pool.fetchval(BUILT) is True
+    assert await owner.fetchval(BUILT) is True

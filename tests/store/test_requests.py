@@ -187,12 +187,12 @@ async def test_a_command_key_makes_a_late_repeat_harmless(
 
 
 async def test_an_error_in_the_priority_path_opens_the_request_once(
-    pool: "Pool", intakes: IntakeStore, dispatcher: Dispatcher, cast: Cast
+    pool: "Pool", owner: "Pool", intakes: IntakeStore, dispatcher: Dispatcher, cast: Cast
 ) -> None:
     command = await booking(intakes, cast.customer, cast.favorite)
-    await pool.execute("alter table favorites rename to hidden")
+    await owner.execute("alter table favorites rename to hidden")
     made = await dispatcher.request_session(command, intakes.requests)
-    await pool.execute("alter table hidden rename to favorites")
+    await owner.execute("alter table hidden rename to favorites")
     assert isinstance(made.state, Open)
     row = await columns(pool, made.id)
     assert row["fallback_reason"] == "error"
@@ -269,11 +269,11 @@ async def test_a_favourite_who_is_suspended_or_matched_elsewhere_loses_the_windo
 
 
 async def test_everything_works_behind_a_pooler_that_keeps_no_settings(
-    pool: "Pool", database: str, cast: Cast
+    owner: "Pool", database: str, cast: Cast
 ) -> None:
     """No prepared statements, and no search path that would find our tables by chance."""
     name = database.partition("@/")[2].partition("?")[0]
-    await pool.execute(f"alter database {name} set search_path = ''")
+    await owner.execute(f"alter database {name} set search_path = ''")
     async with connected(database, connections_max=2, prepared_statements=False) as bare:
         assert await bare.fetchval("show search_path") == '""'
         await check_statements(bare)

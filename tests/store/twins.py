@@ -32,7 +32,7 @@ from headstart.lab.simulation.store import ModelStore
 from headstart.store.intakes import IntakeStore
 from headstart.store.log import EventLogStore
 from headstart.store.people import PeopleStore
-from headstart.store.postgres import connected
+from headstart.store.postgres import SERVICE_ROLE, connected
 
 if TYPE_CHECKING:
     from headstart.store.postgres import Pool
@@ -367,7 +367,9 @@ async def original(dsn: str) -> AsyncIterator[Original]:
     async with AsyncExitStack() as stack:
         pools, pids = {}, {}
         for name in (BYSTANDER, *ACTORS):
-            pools[name] = await stack.enter_async_context(connected(dsn, connections_max=1))
+            role = None if name == BYSTANDER else SERVICE_ROLE
+            pool = connected(dsn, connections_max=1, role=role)
+            pools[name] = await stack.enter_async_context(pool)
             await pools[name].execute("set lock_timeout = 0")  # who waits does so for long
             pids[name] = await pools[name].fetchval("select pg_backend_pid()")
         await pools[BYSTANDER].execute(FROZEN)

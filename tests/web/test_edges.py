@@ -224,15 +224,16 @@ async def test_hundreds_accept_at_once_and_one_wins(world: World) -> None:
     assert statuses.count(200) == 1
 
 
-async def test_the_database_going_away_is_a_503_and_coming_back_is_enough(world: World) -> None:
+async def test_the_database_going_away_is_a_503_and_coming_back_is_enough(
+    world: World, owner: Any
+) -> None:
     """All connections are cut, again and again, while people work."""
     request_id = await world.book()
-    requests: Any = world.service.requests
     cut = (
         "select pg_terminate_backend(pid) from pg_stat_activity"
         " where datname = current_database() and pid <> pg_backend_pid()"
     )
-    async with requests._executor.acquire() as killer:
+    async with owner.acquire() as killer:
         statuses = set()
         for _ in range(10):
             await killer.execute(cut)

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from headstart.lab import explain
 from headstart.web.problems import PROBLEM_TYPE
 from tests.web.conftest import World, paid_event
 
@@ -112,7 +113,8 @@ async def test_the_flag_off_means_a_plain_broadcast(world: World) -> None:
     assert request["routing_type"] == "broadcast"
     assert request["fallback_reason"] is None
     assert request["priority_window_minutes"] is None
-    stored = await world.service.views.stored_request(request["session_id"])
+    async with world.service.views.on_behalf_of(explain.READER) as views:
+        stored = await views.stored_request(request["session_id"])
     assert stored is not None
     assert stored["metadata"] == {}, "no priority keys"
 

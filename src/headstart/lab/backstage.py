@@ -165,7 +165,7 @@ def scratch_database(
             yield dsn
         return
     name = f"headstart_scratch_{secrets.token_hex(6)}"
-    administration = connected(server_url, connections_max=1)
+    administration = connected(server_url, connections_max=1, role=None)
     with portal.wrap_async_context_manager(administration) as pool:
         portal.call(pool.execute, f"create database {name}")
         try:

@@ -37,9 +37,9 @@ from headstart.lab.backstage import (
 )
 from headstart.lab.visitors import PATIENCE_S, Json, Listener, Person
 from headstart.payments.sandbox import SANDBOX_SECRET_KEY, SANDBOX_WEBHOOK_SECRET
-from headstart.store.log import EventLogStore
 from headstart.store.people import PeopleStore
 from headstart.store.postgres import connected
+from headstart.store.views import ViewStore
 
 if TYPE_CHECKING:
     from headstart.store.postgres import Pool
@@ -242,7 +242,7 @@ class Stage:
 
     def story(self, request_id: UUID) -> str:
         """The log of one request, as a person reads it: with people's names."""
-        told = self.portal.call(explain.story, EventLogStore(self.pool), request_id)
+        told = self.portal.call(explain.story, ViewStore(self.pool), request_id)
         for person, name in self._names.items():
             told = told.replace(str(person), name)
         return told
@@ -290,7 +290,7 @@ def put_up(
         stack.callback(server.stop)
         server.start()
         pool = stack.enter_context(
-            portal.wrap_async_context_manager(connected(dsn, connections_max=4))
+            portal.wrap_async_context_manager(connected(dsn, connections_max=4, role=None))
         )
         streams = httpx.AsyncClient(
             trust_env=False, timeout=httpx.Timeout(PATIENCE_S, read=None), limits=_NO_LIMITS

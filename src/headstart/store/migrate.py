@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from headstart.store.postgres import CONNECT_TIMEOUT_S, SCHEMA
+from headstart.store.postgres import CONNECT_TIMEOUT_S, SCHEMA, SERVICE_ROLE
 from headstart.store.queries import queries
 
 if TYPE_CHECKING:
@@ -32,12 +32,17 @@ ATTEMPTS_MAX = 60
 HOLD_MAX_S = 10  # for one statement, with whatever it has locked
 TURN_POLL_S = 0.1
 INDEX_BUILD_MAX_S = 3600  # nobody waits for it, except another migrator
+_OWNER_NEEDED = (
+    "Migrations need an account that owns the schema and may create roles:"
+    " set HEADSTART_OWNER_URL, or run `headstart migrate` with it first"
+)
 _LOCK = 0x4845_4144  # any number that nobody else uses in this database
+_SHAPE = 2  # counts the wordings of `schema_shape`: only the same ones are compared
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
 _BEFOREHAND = re.compile(r"^create (?:unique )?index concurrently (\w+)[^;]*;\n?", re.M | re.I)
 
 _LEDGER = """
-create table if not exists schema_migrations (
+create table schema_migrations (
     version integer primary key,
     name text not null,
     checksum text not null,
@@ -92,7 +97,8 @@ def migrations() -> Sequence[Migration]:
 
 
 async def migrate(dsn: str) -> Sequence[Migration]:
-    """Apply what is missing; answers with what was applied. Safe to run twice and concurrently.
+    """Apply what is missing; answers with what was applied. Safe to run twice and concurrently,
+    and, where nothing is missing, by an account that may not.
 
     MigrationError, with nothing half done, when the database refuses or is not given free.
     """
@@ -107,6 +113,10 @@ async def migrate(dsn: str) -> Sequence[Migration]:
         raise MigrationError(
             f"a migration was stopped after it had kept tables locked for {HOLD_MAX_S} s: nothing"
             " of it was applied. Try again in a quiet hour"
+        ) from error
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise MigrationError(
+            f"the database refuses a migration: {error}. {_OWNER_NEEDED}"
         ) from error
     except asyncpg.PostgresError as error:
         raise MigrationError(f"the database refuses a migration: {error}") from error
@@ -153,7 +163,9 @@ async def _next_step(connection: "Connection") -> Sequence[Migration]:
 
 async def _step(connection: "Connection") -> Sequence[Migration]:
     async with _bounded(connection):
-        await connection.execute(_LEDGER)
+        ledger = f"{SCHEMA}.schema_migrations"
+        if not await connection.fetchval("select to_regclass($1) is not null", ledger):
+            await connection.execute(_LEDGER)
         missing = await _missing(connection)
         if not await connection.fetchval("select exists (select from schema_migrations)"):
             for migration in missing:
@@ -254,12 +266,12 @@ async def _apply(connection: "Connection", migration: Migration, sql: str) -> No
 
 
 async def _fingerprint(connection: "Connection | Pooled", without: Sequence[str] = ()) -> str:
-    """The shape of the schema, prefixed by the server's version, which words it differently."""
+    """The shape of the schema, prefixed by what words it: the server's version, and ours."""
     query = queries()["schema_shape"]
     values = query.arguments({"schema": SCHEMA, "without": without})
     shape: str = await connection.fetchval(query.sql, *values)
     major = connection.get_server_version().major
-    return f"{major}:{hashlib.sha256(shape.encode()).hexdigest()}"
+    return f"{major}/{_SHAPE}:{hashlib.sha256(shape.encode()).hexdigest()}"
 
 
 async def not_applied(pool: "Pool") -> Sequence[Migration]:
@@ -280,6 +292,23 @@ async def check_statements(pool: "Pool") -> None:
                 await connection.prepare(query.sql)
             except asyncpg.PostgresError as error:
                 raise MigrationError(f"statement {query.name} does not fit: {error}") from error
+
+
+async def check_account(dsn: str, *, role: str | None) -> None:
+    """MigrationError unless this account may act in the role (None: as itself), and row-level
+    security holds whoever acts so back."""
+    query = queries()["account"]
+    async with _connected(dsn) as connection:
+        found = await connection.fetchrow(query.sql, *query.arguments({"role": role}))
+        login = await connection.fetchval("select session_user")
+    assert found, "the migrations have made the role"
+    if not found["may_act"]:
+        raise MigrationError(f"the account {login} is not in the role {role}: grant {role} to it")
+    if found["passes_the_wall"]:
+        raise MigrationError(
+            f"row-level security would not hold back {found['name']}: give DATABASE_URL an account"
+            f" that owns nothing, and grant {SERVICE_ROLE} to it"
+        )
 
 
 async def wait_for_server(dsn: str, *, patience_s: float) -> None:

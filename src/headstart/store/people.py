@@ -84,15 +84,6 @@ class PeopleStore(Postgres):
         """False when there is no such mechanic."""
         return await self.row("set_mechanic_status", id=mechanic, status=status) is not None
 
-    async def favorite(self, customer: CustomerId, mechanic: MechanicId) -> Record | None:
-        """This favourite of this customer."""
-        row = await self.row("favorite", customer_id=customer, mechanic_id=mechanic)
-        return dict(row) if row else None
-
-    async def favorites(self, customer: CustomerId) -> Sequence[Record]:
-        """All favourites of this customer, in their order."""
-        return [dict(row) for row in await self.rows("favorites", customer_id=customer)]
-
     async def add_favorite(self, customer: CustomerId, mechanic: MechanicId) -> bool:
         """False when there is no such approved mechanic."""
         row = await self.row("add_favorite", customer_id=customer, mechanic_id=mechanic)

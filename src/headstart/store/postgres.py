@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import asyncpg
 
 from headstart.app.ports import DoesNotExist, NotStorable, Unavailable
+from headstart.core.access import Principal, Role
 from headstart.store.queries import queries
 
 STATEMENT_TIMEOUT_S = 10
@@ -21,6 +22,7 @@ PATIENCE_S = 30  # of a connection's user, the wait included: a crowd of thousan
 STATEMENTS_CACHED = 200
 ROWS_AT_ONCE = 1000  # of a stream
 SCHEMA = "headstart"
+SERVICE_ROLE = "headstart_service"  # see migration 0004
 APPLICATION = {"application_name": "headstart"}
 SERVER_SETTINGS = {
     **APPLICATION,
@@ -100,16 +102,50 @@ class Postgres:
                 async with self._executor.transaction():
                     yield self
 
+    @asynccontextmanager
+    async def on_behalf_of(self, who: Principal) -> AsyncIterator[Self]:
+        """A transaction that reads what the schema's policies show this person, and nothing else.
+
+        Role and claims end with it, so that no pooled connection can leak an identity.
+        """
+        assert isinstance(self._executor, asyncpg.Pool), "a person's reading is not part of a write"
+        with _unavailable_errors():
+            async with (
+                asyncio.timeout(PATIENCE_S),
+                self._executor.acquire() as connection,
+                connection.transaction(readonly=True),
+            ):
+                one = type(self)(connection)
+                await one.rows("act_for", role=_PERSONS[who.role], claims=_claims(who))
+                yield one
+
+
+_PERSONS = {
+    Role.CUSTOMER: "headstart_customer",
+    Role.MECHANIC: "headstart_mechanic",
+    Role.OPERATOR: "headstart_operator",
+}
+
+
+def _claims(who: Principal) -> str:
+    return json.dumps({"headstart_role": who.role.value, "headstart_id": str(who.id)})
+
 
 @asynccontextmanager
 async def connected(
-    dsn: str, *, connections_max: int, prepared_statements: bool = True
+    dsn: str,
+    *,
+    connections_max: int,
+    prepared_statements: bool = True,
+    role: str | None = SERVICE_ROLE,
 ) -> AsyncIterator["Pool"]:
-    """A pool on the migrated database.
+    """A pool on the migrated database, in the role of the service: it owns nothing.
 
     ``prepared_statements`` off for a transaction pooler, which as a rule also refuses settings at
-    the start of a connection: statements name their schema, and time limits are ours alone.
+    the start of a connection: statements name their schema, time limits are ours alone, and the
+    account is what it is. ``role`` None: as the account itself, for what only an owner may do.
     """
+    own_role = {"role": role} if role else {}
     with _unavailable_errors():
         pool = await asyncpg.create_pool(
             dsn,
@@ -119,7 +155,7 @@ async def connected(
             reset=_nothing_to_reset,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=STATEMENT_TIMEOUT_S,
-            server_settings=SERVER_SETTINGS if prepared_statements else APPLICATION,
+            server_settings={**SERVER_SETTINGS, **own_role} if prepared_statements else APPLICATION,
             statement_cache_size=STATEMENTS_CACHED if prepared_statements else 0,
         )
     try:

@@ -10,7 +10,7 @@ from headstart.app.ports.audit import (
     Outside,
 )
 from headstart.app.ports.intakes import Flag, Intake, Intakes, Plan, Switchboard
-from headstart.app.ports.log import Cursor, EventLog, LoggedEvent, Views
+from headstart.app.ports.log import Cursor, EventLog, LoggedEvent, PersonalViews, Views
 from headstart.app.ports.operations import (
     Conclusion,
     MoneyTroubles,
@@ -90,6 +90,7 @@ __all__ = [
     "PaymentsRefused",
     "PaymentsUnavailable",
     "People",
+    "PersonalViews",
     "Plan",
     "Refund",
     "RefundReason",

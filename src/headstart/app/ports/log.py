@@ -1,11 +1,13 @@
 """The event log, and what people may read of a request."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from headstart.core.access import Principal
 from headstart.core.events import Event
 from headstart.core.request import CustomerId, MechanicId, RequestId
 
@@ -53,27 +55,28 @@ class EventLog(Protocol):
         ...
 
 
-class Views(Protocol):
-    """Rows behind the snapshots that every screen starts from."""
+class PersonalViews(Protocol):
+    """Rows behind the snapshots that every screen starts from, as one person may see them: what is
+    not for them does not exist."""
 
-    async def offers_for(self, mechanic: MechanicId) -> Sequence[Mapping[str, Any]]:
+    async def offers(self) -> Sequence[Mapping[str, Any]]:
         """Cards of what this mechanic may accept now; reserved ones first."""
         ...
 
-    async def job_of(self, mechanic: MechanicId) -> Mapping[str, Any] | None:
+    async def job(self) -> Mapping[str, Any] | None:
         """The card of the request this mechanic is matched with now."""
         ...
 
     async def offer_card(self, request_id: RequestId) -> Mapping[str, Any] | None:
-        """One request as a mechanic may see it. Whether they may see it is decided elsewhere."""
+        """One request as a mechanic may see it."""
         ...
 
     async def customer_view(self, request_id: RequestId) -> Mapping[str, Any] | None:
         """One request as its customer may see it."""
         ...
 
-    async def requests_of(self, customer: CustomerId) -> Sequence[Mapping[str, Any]]:
-        """The latest requests of a customer, newest first."""
+    async def requests(self) -> Sequence[Mapping[str, Any]]:
+        """The latest requests of this customer, newest first."""
         ...
 
     async def history(self, request_id: UUID) -> Sequence[Mapping[str, Any]]:
@@ -86,4 +89,24 @@ class Views(Protocol):
 
     async def stored_request(self, request_id: UUID) -> Mapping[str, Any] | None:
         """The row itself, for operators."""
+        ...
+
+    async def names_of(self, mechanics: Sequence[MechanicId]) -> Mapping[MechanicId, str]:
+        """A customer's favourites, and who was asked by name or accepted. Nobody else has one."""
+        ...
+
+    async def favorite(self, mechanic: MechanicId) -> Mapping[str, Any] | None:
+        """This favourite of this customer."""
+        ...
+
+    async def favorites(self) -> Sequence[Mapping[str, Any]]:
+        """All favourites of this customer, in their order."""
+        ...
+
+
+class Views(Protocol):
+    """What people read. There is no way to read as nobody in particular."""
+
+    def on_behalf_of(self, who: Principal) -> AbstractAsyncContextManager[PersonalViews]:
+        """With this person's eyes, for as long as the block lasts."""
         ...

@@ -50,14 +50,6 @@ class People(Protocol):
         """Approve or suspend; False when there is no such mechanic."""
         ...
 
-    async def favorite(self, customer: CustomerId, mechanic: MechanicId) -> Record | None:
-        """This favourite of this customer."""
-        ...
-
-    async def favorites(self, customer: CustomerId) -> Sequence[Record]:
-        """All favourites of this customer, in their order."""
-        ...
-
     async def add_favorite(self, customer: CustomerId, mechanic: MechanicId) -> bool:
         """False when there is no such approved mechanic."""
         ...

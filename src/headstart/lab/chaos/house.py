@@ -6,15 +6,19 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from headstart.lab.backstage import HOST, free_port
 from headstart.lab.chaos.wire import NoAnswer, NotSent, Wire
 from headstart.store.embedded import running
 from headstart.store.postgres import connected
+
+if TYPE_CHECKING:
+    from headstart.store.postgres import Pool
 
 # What survives here is the end of processes, not of the machine, and for that this is enough:
 # - synchronous_commit on: the commit record is written to the file before anybody is answered.
@@ -67,15 +71,18 @@ class Database:
         """Of another database on it."""
         return urlunsplit(urlsplit(self.dsn)._replace(path=f"/{name}"))
 
+    def _administration(self) -> "AbstractAsyncContextManager[Pool]":
+        return connected(self.address_of("postgres"), connections_max=1, role=None)
+
     async def copy(self, template: str, name: str) -> str:
         """A new database like another that nobody is connected to; answers with its address."""
-        async with connected(self.address_of("postgres"), connections_max=1) as pool:
+        async with self._administration() as pool:
             await pool.execute(f"create database {name} template {template}")
         return self.address_of(name)
 
     async def drop(self, name: str) -> None:
         """And everybody who is still connected to it."""
-        async with connected(self.address_of("postgres"), connections_max=1) as pool:
+        async with self._administration() as pool:
             await pool.execute(f"drop database {name} with (force)")
 
 

@@ -128,7 +128,7 @@ class _Round:
         history = History(seed, terms=terms, flags=[(ALWAYS_S, True)])
         town = _town(stack, history, signs, servers, till.port)
         front.wires = town.wires
-        pool = await stack.enter_async_context(connected(dsn, connections_max=4))
+        pool = await stack.enter_async_context(connected(dsn, connections_max=4, role=None))
         line = await stack.enter_async_context(line_to(dsn, seed=seed))
         monkey = Monkey(random, habits, house.database, servers, line, front, dsn, pool)
         people = await populate(pool, town, signs, mechanics, size)

@@ -65,7 +65,7 @@ async def install(dsn: str) -> None:
     """On a migrated database. The tables keep their shape but for the triggers, which the service
     would take for a change by hand: they are entered as part of what it may find."""
     text = files("headstart.lab.chaos").joinpath("witness.sql").read_text("utf-8")
-    async with connected(dsn, connections_max=1) as pool:
+    async with connected(dsn, connections_max=1, role=None) as pool:
         await pool.execute(text)
         async with pool.acquire() as connection:
             shape = await migrate._fingerprint(cast("Connection", connection))

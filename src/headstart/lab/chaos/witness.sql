@@ -46,3 +46,7 @@ create trigger witness after insert or update on headstart.presence
 create trigger witness after insert on headstart.session_events
     referencing new table as written
     for each statement execute function witness.statement();
+
+-- The service writes what it is watched by: the triggers act for whoever made the change.
+grant usage on schema witness to headstart_service;
+grant insert on all tables in schema witness to headstart_service;

@@ -76,7 +76,7 @@ def _stage_on_a_line(
         line = stack.enter_context(portal.wrap_async_context_manager(line_to(server)))
         stage = stack.enter_context(put_up(line.dsn, environment))
         address = urlunsplit(urlsplit(server)._replace(path=urlsplit(stage.dsn).path))
-        direct = connected(address, connections_max=1)
+        direct = connected(address, connections_max=1, role=None)
         yield stage, line, stack.enter_context(portal.wrap_async_context_manager(direct))
 
 

@@ -47,3 +47,16 @@ comment on table sign_ins is 'Page sessions. A browser holds the secret, this on
 comment on column sign_ins.lapses_at is 'Unless it is used before then.';
 comment on column sign_ins.issuer is 'With subject: the login it began with. Null for a persona.';
 create index sign_ins_by_their_end on sign_ins (ends_at);
+
+
+-- Nobody but the service reads who may speak for whom, or what is as good as a secret.
+alter table logins enable row level security;
+alter table logins force row level security;
+create policy service on logins to headstart_service using (true) with check (true);
+grant select, insert, update (role, person_id, disabled, signed_out_at, changed_at) on logins
+    to headstart_service;
+
+alter table sign_ins enable row level security;
+alter table sign_ins force row level security;
+create policy service on sign_ins to headstart_service using (true) with check (true);
+grant select, insert, update (lapses_at, ended_at), delete on sign_ins to headstart_service;

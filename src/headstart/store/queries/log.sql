@@ -30,32 +30,31 @@ limit :limit;
 -- Which of these mechanics may be told anything at all.
 select id from headstart.mechanics where status = 'approved' and id = any (:mechanics::uuid[]);
 
--- offers_for
--- What this mechanic may accept now: reserved for them first, then what is open to everybody.
-select to_jsonb(card) as card
-from headstart.offer_cards card
-join headstart.session_requests r on r.id = card.session_id
-where r.status = 'pending'
-  and (r.reserved_for = :mechanic_id
-       or r.stage = 'open' and :mechanic_id <> all (r.excluded_mechanics))
-  and exists (select from headstart.mechanics where id = :mechanic_id and status = 'approved')
-order by r.stage = 'reserved' desc, r.created_at
-limit :limit;
+-- act_for
+-- Whose eyes the rest of this transaction has.
+select set_config('role', :role, true), set_config('request.jwt.claims', :claims, true);
 
--- job_of
--- The request this mechanic is matched with now.
+-- offers
+-- What the mechanic who asks may accept now: reserved for them first, then what is open to everybody.
+select to_jsonb(card) as card
+from headstart.offers_to_me(:limit::integer) mine
+join headstart.offer_cards card on card.session_id = mine.session_id
+order by mine.place;
+
+-- job
+-- The request that the mechanic who asks is matched with now.
 select to_jsonb(card) as card
 from headstart.offer_cards card
-join headstart.session_requests r on r.id = card.session_id
-where r.status = 'matched' and r.matched_mechanic_id = :mechanic_id;
+where card.session_id = (select headstart.my_job());
 
 -- customer_view
 -- A request as its customer may see it.
 select v.* from headstart.customer_requests v where v.session_id = :id;
 
--- requests_of
--- The latest requests of a customer.
-select v.* from headstart.customer_requests v where v.customer_id = :customer_id
+-- requests
+-- The latest requests of the customer who asks.
+select v.* from headstart.customer_requests v
+where v.customer_id = headstart.person('customer')
 order by v.created_at desc limit :limit;
 
 -- offer_card

@@ -66,25 +66,29 @@ select id, name, status from headstart.mechanics where id = :id;
 -- Everybody, for the demo's front page.
 select id, name, status from headstart.mechanics order by created_at, id limit :limit;
 
+-- names_of
+-- What these mechanics are called.
+select id, name from headstart.mechanics where id = any (:mechanics::uuid[]);
+
 -- set_mechanic_status
 -- Approve or suspend.
 update headstart.mechanics set status = :status where id = :id returning id;
 
 -- favorite
--- Since when this mechanic is this customer's favourite.
+-- Since when this mechanic is a favourite of the customer who asks.
 select m.id as mechanic_id, m.name, f.since, f.rank
 from headstart.favorites f join headstart.mechanics m on m.id = f.mechanic_id
-where f.customer_id = :customer_id and f.mechanic_id = :mechanic_id;
+where f.customer_id = headstart.person('customer') and f.mechanic_id = :mechanic_id;
 
 -- favorites
--- A customer's favourites with what is known of their availability.
+-- The favourites of the customer who asks, with what is known of their availability.
 select m.id as mechanic_id, m.name, f.since, f.rank, m.status = 'approved' as approved,
        coalesce(p.on_duty and p.lease_until > (select headstart.clock()), false) as is_online,
        p.last_seen
 from headstart.favorites f
 join headstart.mechanics m on m.id = f.mechanic_id
 left join headstart.presence p on p.mechanic_id = m.id
-where f.customer_id = :customer_id
+where f.customer_id = headstart.person('customer')
 order by f.rank, f.since;
 
 -- add_favorite

@@ -102,11 +102,12 @@ async def request_story(
     request_id: RequestInPath, service: Headstart, person: Operator
 ) -> HTMLResponse:
     """Everything that happened to one request, in order, and the row as it stands."""
-    stored = await service.views.stored_request(request_id)
+    async with service.views.on_behalf_of(person.principal) as views:
+        stored = await views.stored_request(request_id)
+        history = await views.history(request_id)
+        reasons = await views.reasons(request_id)
     if stored is None:
         raise Problem.of_refusal(Refusal.UNKNOWN_REQUEST)
-    history = await service.views.history(request_id)
-    reasons = await service.views.reasons(request_id)
     began: datetime = history[0]["at"]
     return render(
         "admin_request.html",

@@ -22,11 +22,13 @@ async def dashboard(service: Headstart, person: Customer) -> HTMLResponse:
     """Who can be booked again, and where everything that was booked stands."""
     customer = CustomerId(person.id)
     snapshot = await requests_snapshot(service, customer)
+    async with service.views.on_behalf_of(person.principal) as views:
+        favourites = await views.favorites()
     requests: list[Payload] = snapshot["requests"]
     return render(
         "dashboard.html",
         person,
-        favourites=await service.people.favorites(customer),
+        favourites=favourites,
         plans=await service.switchboard.plans(),
         current=[one for one in requests if one["status"] in LIVE],
         past=[one for one in requests if one["status"] not in LIVE],

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from headstart.core.access import Operation, Role
+from headstart.core.access import Operation, Principal, Role
 from headstart.core.request import CustomerId
 from headstart.settings import Mode
 from headstart.web.doors import open_door
@@ -51,5 +51,6 @@ async def _cast(service: Service) -> list[dict[str, str]]:
 
 
 async def _favourites_of(service: Service, customer: CustomerId) -> str:
-    names = [one["name"] for one in await service.people.favorites(customer)]
+    async with service.views.on_behalf_of(Principal(Role.CUSTOMER, customer)) as views:
+        names = [one["name"] for one in await views.favorites()]
     return f"favourites: {', '.join(names)}" if names else "no favourites yet"

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from headstart.app.ports import PersonalViews
 from headstart.core import commands
 from headstart.core.access import Operation
 from headstart.core.refusals import Refusal
@@ -18,7 +19,6 @@ from headstart.web.pages.acting import RequestInPath, act
 from headstart.web.pages.persons import Customer
 from headstart.web.people import Headstart
 from headstart.web.rendering import instant, render
-from headstart.web.service import Service
 from headstart.web.story import can_accept, mechanics_named, steps, where_the_money_is
 
 SAID: Mapping[str, str] = {
@@ -38,8 +38,9 @@ async def waiting(
 ) -> HTMLResponse:
     """One request of this customer, told in plain sentences."""
     view = await request_view(service, person.principal, request_id)
-    history = await service.views.history(request_id)
-    names = await _names(service, history)
+    async with service.views.on_behalf_of(person.principal) as views:
+        history = await views.history(request_id)
+        names = await _names(views, history)
     return render(
         "request.html",
         person,
@@ -73,13 +74,10 @@ async def cancel(
     return await act(service, who, command, page=f"/requests/{request_id}", done="cancelled")
 
 
-async def _names(service: Service, history: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+async def _names(views: PersonalViews, history: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
     """The names of the favourites who were asked, and of whoever accepted."""
-    found = [
-        (mechanic, await service.people.mechanic(MechanicId(UUID(mechanic))))
-        for mechanic in mechanics_named(history)
-    ]
-    return {mechanic: record["name"] for mechanic, record in found if record}
+    named = [MechanicId(UUID(mechanic)) for mechanic in mechanics_named(history)]
+    return {str(mechanic): name for mechanic, name in (await views.names_of(named)).items()}
 
 
 def _window_s(history: Sequence[Mapping[str, Any]]) -> float:

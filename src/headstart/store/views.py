@@ -1,0 +1,82 @@
+"""What people read, in PostgreSQL: each through the wall, with their own eyes."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from headstart.core.access import Principal
+from headstart.core.request import MechanicId, RequestId
+from headstart.store.postgres import Postgres
+
+if TYPE_CHECKING:
+    from headstart.store.postgres import Pool
+
+OFFERS_MAX = 200
+REQUESTS_MAX = 50
+
+
+class ViewStore:
+    """The port ``Views``."""
+
+    def __init__(self, pool: "Pool") -> None:
+        self._pool = pool
+
+    def on_behalf_of(self, who: Principal) -> AbstractAsyncContextManager["PersonalViewStore"]:
+        """One transaction with this person's eyes."""
+        return PersonalViewStore(self._pool).on_behalf_of(who)
+
+
+class PersonalViewStore(Postgres):
+    """The port ``PersonalViews``. Made by ``ViewStore`` only."""
+
+    async def offers(self) -> Sequence[Mapping[str, Any]]:
+        """Reserved ones first."""
+        return [row["card"] for row in await self.rows("offers", limit=OFFERS_MAX)]
+
+    async def job(self) -> Mapping[str, Any] | None:
+        """The card of their match."""
+        card: Mapping[str, Any] | None = await self.value("job")
+        return card
+
+    async def offer_card(self, request_id: RequestId) -> Mapping[str, Any] | None:
+        """One request as a mechanic may see it."""
+        card: Mapping[str, Any] | None = await self.value("offer_card", id=request_id)
+        return card
+
+    async def customer_view(self, request_id: RequestId) -> Mapping[str, Any] | None:
+        """One request as its customer may see it."""
+        row = await self.row("customer_view", id=request_id)
+        return dict(row) if row else None
+
+    async def requests(self) -> Sequence[Mapping[str, Any]]:
+        """Newest first."""
+        return [dict(row) for row in await self.rows("requests", limit=REQUESTS_MAX)]
+
+    async def history(self, request_id: UUID) -> Sequence[Mapping[str, Any]]:
+        """In order."""
+        return [dict(row) for row in await self.rows("history", id=request_id)]
+
+    async def reasons(self, request_id: UUID) -> Mapping[int, str]:
+        """By the version of the event; operators only."""
+        rows = await self.rows("reasons", id=request_id)
+        return {row["version"]: row["reason"] for row in rows}
+
+    async def stored_request(self, request_id: UUID) -> Mapping[str, Any] | None:
+        """The row itself, and the clock."""
+        row = await self.row("stored_request", id=request_id)
+        return dict(row) if row else None
+
+    async def names_of(self, mechanics: Sequence[MechanicId]) -> Mapping[MechanicId, str]:
+        """Of those that this person may know by name."""
+        rows = await self.rows("names_of", mechanics=mechanics)
+        return {row["id"]: row["name"] for row in rows}
+
+    async def favorite(self, mechanic: MechanicId) -> Mapping[str, Any] | None:
+        """With their name."""
+        row = await self.row("favorite", mechanic_id=mechanic)
+        return dict(row) if row else None
+
+    async def favorites(self) -> Sequence[Mapping[str, Any]]:
+        """In their order, and whether they are there now."""
+        return [dict(row) for row in await self.rows("favorites")]
