@@ -184,5 +184,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def interleavings() -> int:
-    """How many for each seed: 10,000 in all with HEADSTART_TEST_INTERLEAVINGS=1250."""
+    """How many for each seed and mode: 10,000 in all with HEADSTART_TEST_INTERLEAVINGS=1250, or
+    with HEADSTART_TEST_INTERLEAVING_SEEDS=25 and HEADSTART_TEST_INTERLEAVINGS=200, in smaller
+    pieces."""
     return int(os.environ.get("HEADSTART_TEST_INTERLEAVINGS", "5"))
