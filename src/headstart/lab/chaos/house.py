@@ -104,7 +104,7 @@ class Life:
     steps_after_s: float = 0.0
     sabotage: Sequence[str] = ()
     fate: Fate | None = None
-    hasty: bool = False  # with money: leases, waits and rounds as short as everything here
+    hasty: bool = False  # with money: leases and waits as short as everything here
 
 
 class Nursery:

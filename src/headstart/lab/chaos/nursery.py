@@ -27,8 +27,6 @@ import headstart.serving
 
 LEASE_S = 3.0
 WAIT_S_MAX = 2.0
-RECONCILED_EVERY_S = 4.0
-PATIENCE_S = 3.0
 
 Order = dict[str, Any]
 
@@ -86,8 +84,6 @@ def _make_haste() -> None:
     of a process, so that now and then two do the same: that has to be harmless, too."""
     headstart.app.cashier.LEASE = timedelta(seconds=LEASE_S)
     headstart.app.cashier.WAIT_MAX = timedelta(seconds=WAIT_S_MAX)
-    headstart.app.reconciler.EVERY_S = RECONCILED_EVERY_S
-    headstart.store.operations.PATIENCE = timedelta(seconds=PATIENCE_S)
 
 
 def _step_the_clock(by_s: float, after_s: float) -> None:
