@@ -28,6 +28,9 @@ from headstart.payments.sandbox.settings import SandboxSettings
 GUARD_S = 10.0
 """Ends a test that would hang. Nothing is measured with it."""
 
+IDLE_S = 60
+"""A client forgets an idle connection long before that."""
+
 Json = dict[str, Any]
 
 
@@ -43,7 +46,10 @@ def listening() -> tuple[socket.socket, str]:
 @asynccontextmanager
 async def served(app: ASGIApp, bound: socket.socket) -> AsyncIterator[None]:
     """Serve an application, lifespan included, until the block ends."""
-    config = uvicorn.Config(app, lifespan="on", ws="none", log_level="error")
+    # Whoever closes an idle connection must not be the one who is about to be asked on it.
+    config = uvicorn.Config(
+        app, lifespan="on", ws="none", log_level="error", timeout_keep_alive=IDLE_S
+    )
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
