@@ -86,7 +86,10 @@ class Windows:
         context = self._browser.new_context(base_url=self._stage.server.url, **options)
         self._contexts.append(context)
         if person:
-            become = {"role": person.role.value, "id": str(person.id)}
+            become: dict[str, str | float | bool] = {
+                "role": person.role.value,
+                "id": str(person.id),
+            }
             signed_in = context.request.post("/demo/sign-in", form=become, max_redirects=0)
             assert signed_in.status == 303, signed_in.text()
         page = context.new_page()
