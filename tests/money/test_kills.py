@@ -114,7 +114,7 @@ class Street:
 
     async def pass_the_lease(self) -> None:
         """The next server may take what a dead one had taken."""
-        passing = {"seconds": LEASE.total_seconds() + 1}
+        passing = {"seconds": LEASE.total_seconds() + 1, "reason": "a test"}
         assert (await self.bank.world.client.post("/demo/clock", json=passing)).is_success
 
     async def deliver_the_rest(self) -> None:
