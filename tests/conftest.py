@@ -18,6 +18,7 @@ import pytest
 from headstart.app.dispatcher import Dispatcher
 from headstart.app.wakeups import Wakeups
 from headstart.core.request import CustomerId, MechanicId
+from headstart.lab.canaries import account_of
 from headstart.store.embedded import running
 from headstart.store.intakes import IntakeStore
 from headstart.store.log import EventLogStore
@@ -157,7 +158,10 @@ async def store_cast(people: PeopleStore) -> Cast:
     """Put the cast into a database."""
     mechanics = [MechanicId(uuid4()) for _ in range(4)]
     cast = Cast(CustomerId(uuid4()), mechanics[0], mechanics[1], (mechanics[2], mechanics[3]))
-    await people.add_customer(cast.customer, "Carla", last_name="Canary")
+    carla = account_of("carla")
+    await people.add_customer(
+        cast.customer, "Carla", last_name=carla["last_name"], email=carla["email"]
+    )
     for mechanic, name in zip(mechanics, ("Fay", "Sam", "Otto", "Olga"), strict=True):
         await people.add_mechanic(mechanic, name)
     await people.add_favorite(cast.customer, cast.favorite)

@@ -16,6 +16,7 @@ from headstart.lab.stage import OVERALL_LIMIT_MINUTES, Stage, put_up
 from headstart.lab.visitors import Person
 from tests.browser.cast import Cast
 from tests.conftest import BROWSER_TESTS_DID_NOT_RUN
+from tests.eavesdropping import require_discreet_logs
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -52,6 +53,7 @@ def stage() -> Iterator[Stage]:
     """A server process, a payment sandbox and a database, for all stories."""
     with put_up() as stage:
         yield stage
+        require_discreet_logs(stage)
 
 
 @pytest.fixture(scope="module")

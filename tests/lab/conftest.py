@@ -6,6 +6,7 @@ import pytest
 
 from headstart.lab.stage import Stage, put_up
 from tests.conftest import with_database
+from tests.eavesdropping import require_discreet_logs
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +20,4 @@ def stage(database_server: str) -> Iterator[Stage]:
     """Server, sandbox and scratch database, for all tests of a module."""
     with put_up(database_server) as stage:
         yield stage
+        require_discreet_logs(stage)

@@ -15,6 +15,7 @@ import stripe
 
 from headstart.core.access import Principal, Role
 from headstart.core.request import CustomerId, MechanicId
+from headstart.lab.canaries import account_of, contact_of
 from headstart.payments.sandbox import SANDBOX_SECRET_KEY, SANDBOX_WEBHOOK_SECRET
 from headstart.payments.sandbox.server import create_app as create_sandbox
 from headstart.payments.sandbox.settings import SandboxSettings
@@ -25,6 +26,7 @@ from headstart.web.people import session_cookie
 from headstart.web.service import Service
 from headstart.wiring import loops, service
 from tests.conftest import Cast, store_cast
+from tests.eavesdropping import overheard
 from tests.payments.stand import listening, served
 
 Json = dict[str, Any]
@@ -67,7 +69,7 @@ class World:
         """Another customer, with these favourites; answers with their headers."""
         people, someone = self.service.people, CustomerId(uuid4())
         assert isinstance(people, PeopleStore)
-        await people.add_customer(someone, "Cara", last_name="Canary")
+        await people.add_customer(someone, "Cara", last_name=account_of("cara")["last_name"])
         for favorite in favorites:
             await people.add_favorite(someone, favorite)
         return self.headers(Role.CUSTOMER, someone)
@@ -77,7 +79,8 @@ class World:
     ) -> httpx.Response:
         """Hand in an intake."""
         headers = (by or self.customer) | ({"Idempotency-Key": key} if key else {})
-        body = {"plan": "standard", "concern": "The brakes squeal", **booking}
+        contact = contact_of("carla")
+        body = {"plan": "standard", "concern": "The brakes squeal", **contact, **booking}
         return await self.client.post("/api/v1/intakes", json=body, headers=headers)
 
     async def book(self, by: dict[str, str] | None = None, **booking: Any) -> str:
@@ -162,7 +165,8 @@ async def world_on(database: str, *, looping: bool = True, **changes: Any) -> As
         service(configured, database) as assembled,
         loops(assembled, database, feed=True) if looping else nullcontext(),
         served(create_sandbox(till), theirs),
-        served(create_app(assembled), ours),
+        overheard(create_app(assembled)) as overheard_app,
+        served(overheard_app, ours),
         httpx.AsyncClient(base_url=address, trust_env=False) as client,
         httpx.AsyncClient(base_url=sandbox, trust_env=False) as till_client,
     ):

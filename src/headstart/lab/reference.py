@@ -14,6 +14,7 @@ from headstart.lab.reference_access import (
     doors_part,
     listed_part,
     operations_part,
+    private_part,
     walk_part,
     words_part,
 )
@@ -61,6 +62,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "answers": answers_part,
     "listed": listed_part,
     "walk": walk_part,
+    "private": private_part,
     "howto_pages": pages_part("how-to"),
     "reference_pages": pages_part("reference"),
     "explanation_pages": pages_part("explanation"),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fastapi import FastAPI
 
 from headstart.core.access import Operation, Relation, Role
-from headstart.lab import walls
+from headstart.lab import canaries, walls
 from headstart.lab.reference_tables import code, table
 from headstart.web import demo
 from headstart.web.app import ROUTERS
@@ -76,6 +76,27 @@ def listed_part() -> str:
 def walk_part() -> str:
     """Every other route."""
     return f"{_written(walls.WALK)}\n\nIn production:\n\n{_written(walls.WALK_IN_PRODUCTION)}"
+
+
+def private_part() -> str:
+    """Where what is private may be read, and by whom."""
+    rows = [
+        [code(route), role.value, ", ".join(sorted(_PRIVATE[one] for one in what))]
+        for route, roles in canaries.ENTITLED.items()
+        for role, what in roles.items()
+    ]
+    return table(["route", "role", "what"], rows)
+
+
+_PRIVATE = {
+    canaries.SURNAME: "surname",
+    canaries.ACCOUNT: "e-mail",
+    canaries.PHONE: "phone",
+    canaries.CONTACT: "e-mail of the intake",
+    canaries.CALL: "phone of the intake",
+    canaries.CHECKOUT: "id of the payment page",
+    canaries.PAYMENT: "ids of payments",
+}
 
 
 def _written(text: str) -> str:

@@ -35,6 +35,7 @@ from headstart.lab.backstage import (
     server_environment,
     wait_until,
 )
+from headstart.lab.canaries import account_of, contact_of
 from headstart.lab.visitors import PATIENCE_S, Json, Listener, Person
 from headstart.payments.sandbox import SANDBOX_SECRET_KEY, SANDBOX_WEBHOOK_SECRET
 from headstart.store.people import PeopleStore
@@ -48,8 +49,7 @@ WINDOW_MINUTES = 10
 OVERALL_LIMIT_MINUTES = 30
 TOKEN_LIFETIME = timedelta(hours=12)
 
-SURNAME = "Canarysurname"  # what nobody but the customer may ever read
-CONTACT = {"contact_email": "canary.contact@example.test", "contact_phone": "+1 555 0100 canary"}
+ACCOUNT, CONTACT = account_of("stage"), contact_of("stage")  # what no mechanic may ever read
 
 _NAMESPACE = UUID("0f5e7b0c-52a5-5f0e-8b39-6f3a2f6c1d11")
 
@@ -96,9 +96,9 @@ class Stage:
         return who
 
     async def _introduce_customer(self, who: Person) -> None:
-        email = CONTACT["contact_email"]
+        surname, email = ACCOUNT["last_name"], ACCOUNT["email"]
         people = PeopleStore(self.pool)
-        await people.add_customer(CustomerId(who.id), who.name, last_name=SURNAME, email=email)
+        await people.add_customer(CustomerId(who.id), who.name, last_name=surname, email=email)
 
     def mechanic(self, name: str) -> Person:
         """A new, approved mechanic, who is not on duty yet."""

@@ -196,6 +196,9 @@ def _unavailable_errors() -> Iterator[None]:
         raise DoesNotExist(error.constraint_name or str(error)) from error
     except _UNAVAILABLE as error:
         raise Unavailable(f"{type(error).__name__}: {error}") from error
+    except asyncpg.PostgresError as error:
+        error.detail = None  # it quotes the row that was refused, and would end up in the log
+        raise
 
 
 _NOT_STORABLE = (
