@@ -1,16 +1,19 @@
 """One settings table: every variable, its default, and the check that stops a start."""
 
+import json
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from headstart.core.policy import OfflinePolicy, Policy, require_room_to_broadcast
 
 JWT_SECRET_CHARACTERS_MIN = 32
+SECRET_VARIETY_MIN = 10  # different characters; 32 at random have more
 
 
 _LISTS = (
@@ -25,6 +28,13 @@ class Mode(StrEnum):
     PRODUCTION = "production"
     DEMO = "demo"
     TEST = "test"
+
+
+def _json_list(value: object) -> object:
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("this is no JSON list") from None
 
 
 class Settings(BaseSettings):
@@ -155,6 +165,31 @@ class Settings(BaseSettings):
         alias="HEADSTART_JWT_SECRET",
         description="Signs our own bearer tokens, seals cursors; 32 characters or more.",
     )
+    issuers: Annotated[list[dict[str, Any]], NoDecode, BeforeValidator(_json_list)] = Field(
+        default=[],
+        alias="HEADSTART_ISSUERS",
+        description="Identity providers whose tokens are trusted, as a JSON list.",
+    )
+    oidc_issuer: str | None = Field(
+        default=None,
+        alias="HEADSTART_OIDC_ISSUER",
+        description="Which of them people sign in at on the pages, by OpenID Connect.",
+    )
+    oidc_client_id: str | None = Field(
+        default=None,
+        alias="HEADSTART_OIDC_CLIENT_ID",
+        description="What we are called there.",
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        default=None,
+        alias="HEADSTART_OIDC_CLIENT_SECRET",
+        description="And what proves it. Unset: a public client.",
+    )
+    oidc_scopes: str = Field(
+        default="openid",
+        alias="HEADSTART_OIDC_SCOPES",
+        description="What is asked for there; `openid` must be among it.",
+    )
     sign_in_hours: float = Field(
         default=12,
         alias="HEADSTART_SIGN_IN_HOURS",
@@ -206,9 +241,25 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"HEADSTART_JWT_SECRET needs {JWT_SECRET_CHARACTERS_MIN} characters or more"
             )
+        if self.jwt_secret and len(set(self.jwt_secret.get_secret_value())) < SECRET_VARIETY_MIN:
+            raise ValueError("HEADSTART_JWT_SECRET is too simple: make it at random")
+        self._check_sign_in()
         if self.mode is not Mode.PRODUCTION and self.host not in ("127.0.0.1", "::1", "localhost"):
             raise ValueError(f"{self.mode} mode listens on loopback only, not on {self.host}")
         return self
+
+    def _check_sign_in(self) -> None:
+        if self.oidc_issuer is None:
+            if self.oidc_client_id is not None:
+                raise ValueError("HEADSTART_OIDC_CLIENT_ID needs HEADSTART_OIDC_ISSUER beside it")
+            return
+        if self.oidc_client_id is None:
+            raise ValueError("HEADSTART_OIDC_ISSUER needs HEADSTART_OIDC_CLIENT_ID beside it")
+        if "openid" not in self.oidc_scopes.split():
+            raise ValueError("HEADSTART_OIDC_SCOPES must have openid among them")
+        host = urlsplit(self.address).hostname
+        if not self.is_https and host not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError("HEADSTART_PUBLIC_URL must be https where people sign in")
 
     @property
     def priority_window(self) -> timedelta:

@@ -22,11 +22,16 @@ from headstart.app.reconciler import Reconciler
 from headstart.app.terms import Terms
 from headstart.app.wakeups import Wakeups
 from headstart.core.policy import PolicyError, require_room_to_broadcast
+from headstart.identity.bearers import Bearers, Trusted
+from headstart.identity.issuers import Issuer, issuers_of
+from headstart.identity.key_sets import Documents, KeySet
 from headstart.identity.keys import Ed25519Keys, key_from
+from headstart.identity.oidc import Provider, note_seals
 from headstart.identity.seals import Seals
 from headstart.identity.sessions import Sessions
+from headstart.identity.signing_in import Client
 from headstart.identity.standing import Standing
-from headstart.identity.tokens import Tokens
+from headstart.identity.tokens import ISSUER, Tokens, own_issuer
 from headstart.payments.gateway import (
     SDK_API_VERSION,
     StripeConfiguration,
@@ -54,6 +59,7 @@ if TYPE_CHECKING:
 
 START_PATIENCE_S = 10.0
 LOOP_CONNECTIONS = 4  # of their own: a crowd of people must not hold up the deadlines
+DEMO_SECRET = "demo mode only: everybody on this machine may sign in as anybody"
 ADDRESS_FILE = "address"  # in the data directory, for commands beside a running service
 
 
@@ -110,6 +116,7 @@ async def records(settings: Settings, dsn: str) -> AsyncIterator["Pool"]:
 async def service(settings: Settings, dsn: str) -> AsyncIterator[Service]:
     """The service on a migrated database, without its loops."""
     payment = payment_configuration(settings)
+    trusted_issuers(settings)  # before anything is started
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(records(settings, dsn))
         own = await stack.enter_async_context(
@@ -125,7 +132,9 @@ async def service(settings: Settings, dsn: str) -> AsyncIterator[Service]:
         if payment:
             gateway = StripeGateway(secret_key=payment.secret_key, api_base=payment.api_base)
             stack.push_async_callback(gateway.close)
-        yield _assemble(settings, pool, own, gateway, payment)
+        documents = Documents()
+        stack.push_async_callback(documents.close)
+        yield _assemble(settings, pool, own, gateway, payment, documents)
 
 
 async def _require_plans_that_fit(intakes: IntakeStore, settings: Settings) -> None:
@@ -164,15 +173,13 @@ def _assemble(
     own: "Pool",
     gateway: StripeGateway | None,
     payment: StripeConfiguration | None,
+    documents: Documents,
 ) -> Service:
     requests, intakes = RequestStore(pool), IntakeStore(pool)
     wakeups = Wakeups()
     dispatcher = Dispatcher(requests, wakeups.announce)
     terms = Terms(settings.policy(priority_enabled=False), settings.priority_window)
-    livemode = bool(payment and payment.livemode)
-    fulfilment = Fulfilment(
-        intakes, dispatcher, gateway, terms, livemode=livemode, api_version=SDK_API_VERSION
-    )
+    fulfilment = _fulfilment(intakes, dispatcher, gateway, terms, payment)
     operations = OperationStore(pool)
     return Service(
         settings=settings,
@@ -193,10 +200,25 @@ def _assemble(
         money=_money_loops(operations, gateway, dispatcher, fulfilment, wakeups),
         checkpoints=_checkpoints(settings, AuditStore(own)),
         tokens=tokens(settings),
+        bearers=(bearers := _bearers(settings, pool, documents)),
+        provider=_provider(settings, bearers, documents),
         sessions=_sessions(settings, pool),
         standing=Standing(SignInStore(pool), SignInStore(own), wakeups, real_time),
         seals=Seals(_token_secret(settings), token_bytes),
         webhook_secrets=payment.webhook_secrets if payment else (),
+    )
+
+
+def _fulfilment(
+    intakes: IntakeStore,
+    dispatcher: Dispatcher,
+    gateway: StripeGateway | None,
+    terms: Terms,
+    payment: StripeConfiguration | None,
+) -> Fulfilment:
+    livemode = bool(payment and payment.livemode)
+    return Fulfilment(
+        intakes, dispatcher, gateway, terms, livemode=livemode, api_version=SDK_API_VERSION
     )
 
 
@@ -259,6 +281,51 @@ def audit_keys(settings: Settings) -> Ed25519Keys:
     return Ed25519Keys(own, [key_from(one, "HEADSTART_CHECKPOINT_PUBLIC_KEYS") for one in others])
 
 
+def trusted_issuers(settings: Settings) -> tuple[Issuer, ...]:
+    """Ourselves and the configured ones; ValueError, in one line, for what cannot be right."""
+    configured = issuers_of(settings.issuers, "HEADSTART_ISSUERS")
+    names = [one.issuer for one in configured]
+    if ISSUER in names:
+        raise ValueError(f"HEADSTART_ISSUERS: {ISSUER} is what we are called ourselves")
+    if settings.oidc_issuer is not None and settings.oidc_issuer not in names:
+        raise ValueError("HEADSTART_OIDC_ISSUER must stand in HEADSTART_ISSUERS, too")
+    return (own_issuer(_token_secret(settings)), *configured)
+
+
+def _bearers(settings: Settings, pool: "Pool", documents: Documents) -> Bearers:
+    trusted = [
+        Trusted(
+            one, KeySet(one.jwks_url, documents.fetch, time.monotonic) if one.jwks_url else None
+        )
+        for one in trusted_issuers(settings)
+    ]
+    return Bearers(trusted, SignInStore(pool), real_time)
+
+
+def _provider(settings: Settings, bearers: Bearers, documents: Documents) -> Provider | None:
+    """Where people sign in on the pages; None without one."""
+    if settings.oidc_issuer is None or settings.oidc_client_id is None:
+        return None
+    secret = settings.oidc_client_secret
+    client = Client(
+        id=settings.oidc_client_id,
+        secret=secret.get_secret_value() if secret else None,
+        scopes=settings.oidc_scopes,
+        callback=f"{settings.address}/sign-in/callback",
+        home=f"{settings.address}/",
+    )
+    return Provider(
+        bearers.trusted[settings.oidc_issuer],
+        client,
+        bearers,
+        documents,
+        note_seals(_token_secret(settings)),
+        token_bytes,
+        real_time,
+        time.monotonic,
+    )
+
+
 def tokens(settings: Settings) -> Tokens:
     """Mints and reads bearer tokens; ValueError when there is nothing to sign them with."""
     return Tokens(_token_secret(settings), real_time)
@@ -266,11 +333,10 @@ def tokens(settings: Settings) -> Tokens:
 
 def _token_secret(settings: Settings) -> str:
     """Outside production a fixed secret keeps people signed in over a restart."""
-    if settings.jwt_secret is not None:
-        return settings.jwt_secret.get_secret_value()
-    if settings.mode is Mode.PRODUCTION:
-        raise ValueError("HEADSTART_JWT_SECRET must be set")
-    return "demo mode only: everybody on this machine may sign in as anybody"
+    secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else DEMO_SECRET
+    if settings.mode is Mode.PRODUCTION and secret == DEMO_SECRET:
+        raise ValueError("HEADSTART_JWT_SECRET must be set: without it nobody can be signed in")
+    return secret
 
 
 def real_time() -> datetime:

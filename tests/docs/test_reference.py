@@ -16,7 +16,7 @@ from headstart.lab.reference_events import EXAMPLES
 from headstart.lab.reference_tables import LABEL_VALUES
 from headstart.settings import Settings
 from headstart.telemetry import FALLBACKS, MATCHES, WEBHOOKS
-from headstart.web import api, operators, problems, stream, webhook
+from headstart.web import api, logins, operators, problems, stream, webhook
 from headstart.web import pages as web_pages
 from tests.docs.pages import DOCS, ROOT, name_of, pages, text_of
 
@@ -66,7 +66,8 @@ def listed(page: str, pattern: str) -> set[str]:
 
 
 def test_every_route_is_listed_and_every_listed_route_exists() -> None:
-    exist = set(routes_of(api.router, operators.router, stream.router, webhook.router)) | HEALTH
+    rooms = (api, operators, logins, stream, webhook)
+    exist = set(routes_of(*(room.router for room in rooms))) | HEALTH
     assert listed("api.md", r"[A-Z]+ /.*") == exist
 
 

@@ -34,6 +34,7 @@ BELONGS_TO = {
     "asyncpg": {"store"},
     "stripe": {"payments"},
     "jwt": {"identity"},
+    "authlib": {"identity"},
     "cryptography": {"identity"},
 }
 

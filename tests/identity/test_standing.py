@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from headstart.app.ports import Credential, Ending, Login, Unavailable
+from headstart.app.ports import By, Credential, Ending, Login, Unavailable
 from headstart.app.wakeups import Wakeups
 from headstart.core.access import Principal, Role
 from headstart.identity import standing as module
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 HOUR = timedelta(hours=1)
 LOGIN = Login("https://id.example", "auth0|7")
 OPERATOR = Principal(Role.OPERATOR, UUID(int=7))
+BY = By("operator:test", "a test")
 PATIENCE_S = 20  # ends a test that would hang
 
 
@@ -116,16 +117,18 @@ async def test_signing_out_ends_what_was_issued_and_nothing_newer(
 async def test_a_disabled_login_is_nobody_until_it_is_enabled(
     standing: Standing, sign_ins: SignInStore
 ) -> None:
-    await sign_ins.put_login(LOGIN, None, disabled=True)
+    await sign_ins.put_login(LOGIN, None, disabled=True, sign_out=False, by=BY)
     assert await standing.ending(bearer(OPERATOR)) is Ending.DISABLED
-    await sign_ins.put_login(LOGIN, None, disabled=False)
+    await sign_ins.put_login(LOGIN, None, disabled=False, sign_out=False, by=BY)
     assert await standing.ending(bearer(OPERATOR)) is None
 
 
 async def test_a_login_that_speaks_for_somebody_else_now_is_not_good_for_the_first(
     standing: Standing, sign_ins: SignInStore, cast: Cast
 ) -> None:
-    await sign_ins.put_login(LOGIN, Principal(Role.MECHANIC, cast.favorite), disabled=False)
+    await sign_ins.put_login(
+        LOGIN, Principal(Role.MECHANIC, cast.favorite), disabled=False, sign_out=False, by=BY
+    )
     assert await standing.ending(bearer(Principal(Role.MECHANIC, cast.favorite))) is None
     for other in (Principal(Role.MECHANIC, cast.second), Principal(Role.CUSTOMER, cast.customer)):
         assert await standing.ending(bearer(other)) is Ending.REASSIGNED

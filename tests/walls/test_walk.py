@@ -42,6 +42,7 @@ class Walkers:
             "PUT /api/v1/presence": {"json": {"on_duty": True}},
             "PUT /api/v1/customers/{id}": {"json": known},
             "PUT /api/v1/mechanics/{id}": {"json": mechanic},
+            "PUT /api/v1/logins": {"json": {"issuer": "x", "subject": "y", **why}},
             "PUT /api/v1/flags/{id}": {"json": {"enabled": True, **why}},
             "POST /api/v1/operations/{id}/attempt": {"json": why},
             "POST /admin/operations/{id}/attempt": {"data": why},

@@ -4,7 +4,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from headstart.core.access import Principal, Role
-from headstart.identity.tokens import ISSUER, LEEWAY
+from headstart.identity.bearers import LEEWAY
+from headstart.identity.tokens import ISSUER
 from headstart.store.people import PeopleStore
 from headstart.wiring import loops, service
 from tests.web.conftest import World, settings
@@ -37,7 +38,7 @@ async def test_logging_out_ends_the_streams_of_this_session_and_of_no_other(worl
     async with listening(world, mine) as stream, listening(world, other) as elsewhere:
         await until(stream, "ready")
         await until(elsewhere, "ready")
-        left = await world.client.post("/demo/sign-out", headers=mine)
+        left = await world.client.post("/sign-out", headers=mine)
         assert left.status_code == 303
         assert "Max-Age=0" in left.headers["set-cookie"]
         assert [message async for message in stream][-1].data == {

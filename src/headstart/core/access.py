@@ -80,6 +80,10 @@ class Operation(Enum):
     MONEY_DISMISS     = "money.dismiss",     NO,    NO,      NO,      ANY
     AUDIT_READ        = "audit.read",        NO,    NO,      NO,      ANY
     METRICS_READ      = "metrics.read",      NO,    NO,      NO,      ANY
+    LOGIN_READ        = "login.read",        NO,    NO,      NO,      ANY
+    LOGIN_WRITE       = "login.write",       NO,    NO,      NO,      ANY
+    SIGN_OUT          = "sign.out",          NO,    OWN,     OWN,     OWN
+    SIGN_IN           = "sign.in",           ANY,   ANY,     ANY,     ANY
     STREAM_OPEN       = "stream.open",       NO,    OWN,     KNOWN,   ANY
     PAYMENT_NOTIFY    = "payment.notify",    ANY,   ANY,     ANY,     ANY  # if Stripe signed it
     DEMO_USE          = "demo.use",          ANY,   ANY,     ANY,     ANY  # never in production

@@ -22,6 +22,7 @@ from headstart.app.wakeups import Wakeups
 
 POLL_S = 1.0  # the backstop when a wake-up is lost
 REST_S = 0.25  # many commits share one look
+LOOK_S_MAX = 5.0  # a database that hangs is as good as none
 BLIND_S_MAX = 15.0  # who cannot be verified for so long is not trusted any more
 CREDENTIALS_PER_LOOK_MAX = 5_000
 FORGET_EVERY_S = 3600.0
@@ -84,19 +85,22 @@ class Standing:
     async def run(self) -> None:
         """Until cancelled. Without a database nobody is trusted for longer than BLIND_S_MAX."""
         clock = asyncio.get_running_loop().time
-        seen_at, forgot_at = clock(), clock() - FORGET_EVERY_S
+        blind_since: float | None = None
+        forgot_at = clock() - FORGET_EVERY_S
         while True:
             await self._nap()
             self._end_expired()
             try:
-                await self._look()
-                seen_at = clock()
+                async with asyncio.timeout(LOOK_S_MAX):
+                    await self._look()
+                blind_since = None
                 if clock() - forgot_at >= FORGET_EVERY_S:
                     await self._apart.forget_ended(older_than=FORGOTTEN_AFTER)
                     forgot_at = clock()
             except Exception as error:  # whatever it is, nobody stays trusted because of it
                 log.warning("sign_ins_not_verified", error=f"{type(error).__name__}: {error}")
-                if clock() - seen_at > BLIND_S_MAX:
+                blind_since = clock() if blind_since is None else blind_since
+                if clock() - blind_since > BLIND_S_MAX:
                     self._end(list(self._watches), [Ending.UNVERIFIABLE] * len(self._watches))
             await asyncio.sleep(REST_S)
 

@@ -1,40 +1,23 @@
-"""Bearer tokens: signed by the configured secret, read strictly (RFC 7519, RFC 8725)."""
+"""Our own bearer tokens, for programs and for a marketplace that signs its people in itself."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from datetime import datetime, timedelta
 
 import jwt
+from pydantic import SecretStr
 
-from headstart.app.ports import Credential, Login
-from headstart.core.access import Principal, Role
+from headstart.core.access import Principal
+from headstart.identity.issuers import Issuer
 
 ISSUER = "headstart"
 AUDIENCE = "headstart"
 ALGORITHM = "HS256"
-TOKEN_CHARACTERS_MAX = 4_096
-LEEWAY = timedelta(seconds=10)
-
-
-_NOT_RIGHT = (
-    jwt.PyJWTError,
-    KeyError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    OSError,
-)  # the last two: times no clock can show
-
-
-class BadToken(Exception):
-    """Not a token of ours, or no longer one. Says nothing about why to the bearer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Mints and reads tokens. ``now`` is real time: tokens do not follow the test clock."""
+    """Mints tokens. ``now`` is real time: tokens do not follow the test clock."""
 
     secret: str
     now: Callable[[], datetime]
@@ -52,29 +35,13 @@ class Tokens:
         }
         return jwt.encode(claims, self.secret, algorithm=ALGORITHM)
 
-    def read(self, token: str) -> Credential:
-        """Who bears this token; BadToken for anything that is not exactly right."""
-        if len(token) > TOKEN_CHARACTERS_MAX:
-            raise BadToken
-        try:
-            claims = jwt.decode(
-                token,
-                self.secret,
-                algorithms=[ALGORITHM],
-                audience=AUDIENCE,
-                issuer=ISSUER,
-                leeway=LEEWAY,
-                options={
-                    "require": ["exp", "iat", "sub", "aud", "iss"],
-                    "enforce_minimum_key_length": True,
-                },
-            )
-            person = UUID(claims["sub"])
-            return Credential(
-                Principal(Role(claims["role"]), person),
-                issued_at=datetime.fromtimestamp(claims["iat"], UTC),
-                until=datetime.fromtimestamp(claims["exp"], UTC) + LEEWAY,
-                login=Login(ISSUER, str(person)),
-            )
-        except _NOT_RIGHT as error:
-            raise BadToken from error
+
+def own_issuer(secret: str) -> Issuer:
+    """Ourselves, as one of those whose tokens are believed: the subject is the person's own id."""
+    return Issuer(
+        issuer=ISSUER,
+        audience=AUDIENCE,
+        algorithms=(ALGORITHM,),
+        secret=SecretStr(secret),
+        person_claim="sub",
+    )

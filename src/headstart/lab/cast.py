@@ -81,7 +81,7 @@ class Cast:
         found = []
         for mechanic in self.mechanics:
             for frame in self.ears_of(mechanic).about(request_id):
-                if frame.event not in ("snapshot", "ready", "resync", "heartbeat"):
+                if frame.event not in ("snapshot", "ready", "resync", "heartbeat", "ended"):
                     found += sorted(frame.payload.keys() - MAY_BE_TOLD)
                 found += sorted(secret for secret in NEVER_TOLD if secret in frame.text.lower())
             answers = mechanic.get("/offers").text + mechanic.see(request_id).text

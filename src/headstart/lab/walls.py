@@ -268,6 +268,8 @@ POST /api/v1/money-troubles/{id}/dismissal 401    403      403      403       40
 POST /api/v1/operations/{id}/attempt 401    403      403      403       403      403       404
 GET /api/v1/operator-actions         401    403      403      403       403      403       200
 GET /api/v1/stream                   401    200      200      200       200      403       200
+GET /api/v1/logins                   401    403      403      403       403      403       200
+PUT /api/v1/logins                   401    403      403      403       403      403       200
 GET /api/v1/openapi.json             200    200      200      200       200      200       200
 POST /webhooks/stripe                400    400      400      400       400      400       400
 GET /healthz                         200    200      200      200       200      200       200
@@ -275,6 +277,9 @@ GET /readyz                          200    200      200      200       200     
 GET /metrics                         200    200      200      200       200      200       200
 GET /static                          200    200      200      200       200      200       200
 GET /                                200    200      200      200       200      200       200
+GET /sign-in                         303    303      303      303       303      303       303
+GET /sign-in/callback                400    400      400      400       400      400       400
+POST /sign-out                       303    303      303      303       303      303       303
 GET /intake                          401    200      200      403       403      403       403
 POST /intake                         401    303      303      403       403      403       403
 GET /intake/success                  401    303      404      403       403      403       403
@@ -286,8 +291,8 @@ GET /admin/flags                     401    403      403      403       403     
 POST /admin/flag                     401    403      403      403       403      403       303
 POST /admin/operations/{id}/attempt  401    403      403      403       403      403       303
 POST /admin/troubles/{id}/dismissal  401    403      403      403       403      403       303
+POST /api/v1/sign-out                401    204      204      204       204      204       204
 POST /demo/sign-in                   303    303      303      303       303      303       303
-POST /demo/sign-out                  303    303      303      303       303      303       303
 POST /demo/clock                     200    200      200      200       200      200       200
 """
 # What is different in production.
@@ -295,7 +300,6 @@ WALK_IN_PRODUCTION = """
 .                                    nobody customer stranger favourite mechanic suspended operator
 GET /metrics                         401    403      403      403       403      403       200
 POST /demo/sign-in                   404    404      404      404       404      404       404
-POST /demo/sign-out                  404    404      404      404       404      404       404
 POST /demo/clock                     404    404      404      404       404      404       404
 """
 

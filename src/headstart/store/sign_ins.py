@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from headstart.app.ports import Credential, Ending, KnownLogin, Login, SignInKey
+from headstart.app.ports import By, Credential, Ending, KnownLogin, Login, SignInKey
 from headstart.core.access import Principal, Role
 from headstart.store.postgres import Postgres
 
@@ -88,7 +88,9 @@ class SignInStore(Postgres):
         )
         return [_known(row) for row in rows]
 
-    async def put_login(self, login: Login, who: Principal | None, *, disabled: bool) -> None:
+    async def put_login(
+        self, login: Login, who: Principal | None, *, disabled: bool, sign_out: bool, by: By
+    ) -> None:
         """Say for whom a login speaks, and whether it may; DoesNotExist for an unknown person."""
         await self.rows(
             "put_login",
@@ -97,6 +99,9 @@ class SignInStore(Postgres):
             role=who.role.value if who else None,
             person_id=who.id if who else None,
             disabled=disabled,
+            sign_out=sign_out,
+            actor=by.actor,
+            reason=by.reason,
         )
 
     async def forget_ended(self, *, older_than: timedelta) -> None:

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp
 
 from headstart import __version__
 from headstart.settings import Mode
-from headstart.web import api, demo, health, operators, pages, stream, webhook
+from headstart.web import api, demo, health, logins, operators, pages, stream, webhook
 from headstart.web.doors import require_doors
 from headstart.web.edges import BodyLimit, SecurityHeaders, security_headers
 from headstart.web.problems import install_problem_handlers
@@ -17,7 +17,7 @@ from headstart.web.service import Service
 STATIC = Path(__file__).parent / "static"
 STRIPE_PAGE_ORIGIN = "https://checkout.stripe.com"
 ROUTERS = (
-    *(api.router, operators.router, stream.router, webhook.router),
+    *(api.router, operators.router, logins.router, stream.router, webhook.router),
     *(pages.router, health.router),
 )
 

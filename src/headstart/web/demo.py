@@ -16,11 +16,11 @@ from headstart.app.views import Payload
 from headstart.core.access import Operation, Principal, Role
 from headstart.core.request import CustomerId, MechanicId
 from headstart.web.doors import open_door
-from headstart.web.people import Headstart, Visitor
+from headstart.web.people import Headstart
 from headstart.web.problems import Problem, forbidden
 from headstart.web.reasons import Reason
 from headstart.web.service import Service
-from headstart.web.sessions import HOME, begin_session, end_session
+from headstart.web.sessions import HOME, begin_session
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})  # no name that leads here
 
@@ -77,14 +77,6 @@ async def _exists(service: Service, role: Role, person: UUID) -> bool:
             return await service.people.mechanic(MechanicId(person)) is not None
         case Role.OPERATOR:
             return True
-
-
-@router.post("/sign-out")
-async def sign_out(request: Request, _: Visitor) -> RedirectResponse:
-    """Be nobody again."""
-    answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
-    await end_session(request, answer)
-    return answer
 
 
 @router.post("/clock")

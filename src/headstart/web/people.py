@@ -1,16 +1,20 @@
 """Who sends this request: a bearer token, or the page session in a cookie."""
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated
 
+import structlog
 from fastapi import Depends, Request
 
 from headstart.app.ports import Credential, Ending
 from headstart.core.access import Principal
-from headstart.identity.tokens import BadToken
+from headstart.identity.bearers import BadToken, UnknownLogin
 from headstart.settings import Settings
-from headstart.web.problems import forbidden, unauthenticated
+from headstart.web.problems import Problem, forbidden, unauthenticated
 from headstart.web.service import Service
+
+log = structlog.get_logger()
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -39,7 +43,7 @@ async def speaker(request: Request) -> Speaker | None:
     service = service_of(request)
     authorization = request.headers.get("authorization", "")
     if authorization:
-        credential = _bearer(service, authorization)
+        credential = await _bearer(service, authorization)
     else:
         secret = request.cookies.get(session_cookie(service.settings))
         found = await service.sessions.find(secret) if secret else None
@@ -57,14 +61,23 @@ async def speaker(request: Request) -> Speaker | None:
     return Speaker(credential, suspended=ending is Ending.SUSPENDED)
 
 
-def _bearer(service: Service, authorization: str) -> Credential:
+async def _bearer(service: Service, authorization: str) -> Credential:
     scheme, _, token = authorization.partition(" ")
     try:
         if scheme.lower() != "bearer":
             raise BadToken
-        return service.tokens.read(token.strip())
+        return await service.bearers.read(token.strip())
     except BadToken as error:
         raise unauthenticated() from error
+    except UnknownLogin as error:
+        raise unknown_login(error) from error
+
+
+def unknown_login(error: UnknownLogin) -> Problem:
+    """The answer for somebody the provider vouches for, and nobody here knows."""
+    log.warning("login_unknown", issuer=error.login.issuer, subject=error.login.subject)
+    detail = "Nobody here has said yet for whom this login speaks."
+    return Problem(HTTPStatus.FORBIDDEN, "unknown_login", detail)
 
 
 def visitor(found: Annotated[Speaker | None, Depends(speaker)]) -> Principal | None:

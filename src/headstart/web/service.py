@@ -12,6 +12,8 @@ from headstart.app.intake import IntakeDesk
 from headstart.app.ports import MoneyTroubles, OperatorActions, People, Requests, Switchboard, Views
 from headstart.app.reconciler import Reconciler
 from headstart.app.wakeups import Wakeups
+from headstart.identity.bearers import Bearers
+from headstart.identity.oidc import Provider
 from headstart.identity.seals import Seals
 from headstart.identity.sessions import Sessions
 from headstart.identity.standing import Standing
@@ -47,6 +49,8 @@ class Service:
     money: MoneyLoops | None
     checkpoints: Checkpoints | None
     tokens: Tokens
+    bearers: Bearers
+    provider: Provider | None
     sessions: Sessions
     standing: Standing
     seals: Seals

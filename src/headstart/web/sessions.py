@@ -15,7 +15,7 @@ async def begin_session(
 ) -> None:
     """Sign this browser in; whoever was signed in with it before is signed out."""
     service = service_of(request)
-    await end_session(request, answer)
+    await _end(request)
     secret = await service.sessions.begin(who, login)
     settings = service.settings
     answer.set_cookie(
@@ -30,9 +30,18 @@ async def begin_session(
 
 async def end_session(request: Request, answer: Response) -> None:
     """Sign this browser out, at once and on every open stream of the session."""
+    settings = service_of(request).settings
+    if await _end(request):
+        name = session_cookie(settings)
+        answer.delete_cookie(name, path="/", secure=settings.is_https, httponly=True)
+
+
+async def _end(request: Request) -> bool:
+    """False when this browser has no session."""
     service = service_of(request)
-    name = session_cookie(service.settings)
-    if secret := request.cookies.get(name):
-        await service.sessions.end(secret)
-        service.wakeups.announce()
-        answer.delete_cookie(name, path="/", secure=service.settings.is_https, httponly=True)
+    secret = request.cookies.get(session_cookie(service.settings))
+    if secret is None:
+        return False
+    await service.sessions.end(secret)
+    service.wakeups.announce()
+    return True

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType, Protocol
 
+from headstart.app.ports.audit import By
 from headstart.core.access import Principal
 
 SignInKey = NewType("SignInKey", bytes)  # the digest of the secret that a browser holds
@@ -93,8 +94,13 @@ class SignIns(Protocol):
         """A page of the table, in the order of issuer and subject."""
         ...
 
-    async def put_login(self, login: Login, who: Principal | None, *, disabled: bool) -> None:
-        """Say for whom a login speaks, and whether it may; DoesNotExist for an unknown person."""
+    async def put_login(
+        self, login: Login, who: Principal | None, *, disabled: bool, sign_out: bool, by: By
+    ) -> None:
+        """Say for whom a login speaks, and whether it may; DoesNotExist for an unknown person.
+
+        ``sign_out`` ends everything issued to it until now.
+        """
         ...
 
     async def forget_ended(self, *, older_than: timedelta) -> None:

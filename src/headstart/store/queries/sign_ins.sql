@@ -62,12 +62,27 @@ from headstart.logins where (issuer, subject) > (:issuer, :subject)
 order by issuer, subject limit :limit;
 
 -- put_login
--- For whom a login speaks, and whether it may.
-insert into headstart.logins (issuer, subject, role, person_id, disabled)
-values (:issuer, :subject, :role, :person_id, :disabled)
-on conflict (issuer, subject) do update
-set role = excluded.role, person_id = excluded.person_id, disabled = excluded.disabled,
-    changed_at = clock_timestamp();
+-- For whom a login speaks, whether it may, and whether what was issued to it is over.
+with before as (
+    select * from headstart.logins where issuer = :issuer and subject = :subject for update
+), put as (
+    insert into headstart.logins (issuer, subject, role, person_id, disabled, signed_out_at)
+    select :issuer, :subject, :role::text, :person_id::uuid, :disabled,
+           case when :sign_out then clock_timestamp() end
+    from (select count(*) from before) first
+    on conflict (issuer, subject) do update
+    set role = excluded.role, person_id = excluded.person_id, disabled = excluded.disabled,
+        signed_out_at = coalesce(excluded.signed_out_at, logins.signed_out_at),
+        changed_at = clock_timestamp()
+    returning *
+)
+insert into headstart.operator_actions (actor, action, subject, was, became, reason)
+select :actor, 'put_login', put.issuer || ' ' || put.subject,
+       case when before.issuer is not null then jsonb_build_object(
+           'role', before.role, 'person_id', before.person_id, 'disabled', before.disabled) end,
+       jsonb_build_object('role', put.role, 'person_id', put.person_id,
+           'disabled', put.disabled, 'signed_out', :sign_out), :reason
+from put left join before on true;
 
 -- forget_ended_sign_ins
 -- Drop page sessions that ended long ago, a few at a time.

@@ -26,6 +26,7 @@ async def front_page(service: Headstart, person: Anybody) -> HTMLResponse:
         "home.html",
         person,
         demo=demo,
+        sign_in=service.provider is not None,
         home=HOME[person.role] if person else None,
         cast=await _cast(service) if demo else [],
         window_minutes=service.settings.priority_window_minutes,

@@ -23,6 +23,7 @@ let polledAt = 0;
 let answeredAt = new Date();
 let reachable = true;
 let signedOut = false;
+let suspended = false;
 
 function isNews(frame) {
   const shown = region().querySelector(`[data-session="${frame.session_id}"]:not([data-ended])`);
@@ -38,8 +39,12 @@ function open(onNews) {
   source.addEventListener("heartbeat", () => (heardAt = Date.now()));
   source.addEventListener("snapshot", poll); // whatever happened before the stream was open
   source.addEventListener("resync", poll);
+  source.addEventListener("ended", (event) => {
+    suspended = JSON.parse(event.data).reason === "suspended";
+    poll();
+  });
   source.addEventListener("ready", () => {
-    downSince = null;
+    [downSince, suspended] = [null, false];
     show();
   });
   for (const name of EVENTS) {
@@ -73,6 +78,7 @@ export async function poll() {
 function truth() {
   const last = answeredAt.toLocaleTimeString();
   if (signedOut) return "You are signed out. Go to the front page to sign in again.";
+  if (suspended) return "You are suspended: no offers come to you. A job you have stays yours.";
   if (!reachable) return `No connection. What you see is from ${last}. Nothing is lost: the server goes on.`;
   if (downSince === null || Date.now() - downSince < PATIENCE_MS) return "";
   return `Reconnecting. Until then this page looks every ${POLL_DOWN_MS / 1000} seconds; last at ${last}.`;
