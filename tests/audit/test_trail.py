@@ -13,6 +13,7 @@ from headstart.app.audit.notes import BadNote, opened
 from headstart.app.flags import FAVORITES_PRIORITY
 from headstart.app.ports import By
 from headstart.identity.keys import Ed25519Keys
+from headstart.lab.canaries import account_of
 from headstart.store.audit import AuditStore
 from headstart.store.intakes import IntakeStore
 from headstart.store.outside import CheckpointFile, notes_in
@@ -93,8 +94,8 @@ async def test_what_was_and_what_is_are_kept_and_no_contact_data(
     pool: "Pool", trail: AuditStore, cast: Cast
 ) -> None:
     people, by = PeopleStore(pool), By("operator:7", "moved")
-    known = {"first_name": "Carla", "last_name": "Canary", "phone": ""}
-    await people.put_customer(cast.customer, **known, email="canary@example.org", by=by)
+    known = {**account_of("carla"), "phone": "", "email": "canary@example.org"}
+    await people.put_customer(cast.customer, **known, by=by)
     await people.put_mechanic(cast.favorite, "Fay", status="suspended", by=by)
     suspended, moved = await trail.actions(2)
     assert (suspended["was"], suspended["became"]) == (
