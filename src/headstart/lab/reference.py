@@ -20,6 +20,7 @@ from headstart.lab.reference_access import (
 )
 from headstart.lab.reference_commands import commands_part
 from headstart.lab.reference_events import events_part
+from headstart.lab.reference_rows import columns_part, rows_part
 from headstart.lab.reference_tables import (
     kinds_part,
     metrics_part,
@@ -63,6 +64,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "listed": listed_part,
     "walk": walk_part,
     "private": private_part,
+    "rows": rows_part,
+    "columns": columns_part,
     "howto_pages": pages_part("how-to"),
     "reference_pages": pages_part("reference"),
     "explanation_pages": pages_part("explanation"),
