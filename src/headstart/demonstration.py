@@ -57,7 +57,7 @@ def _settings(window_minutes: float, port: int) -> Settings:
 
 
 async def _serve(settings: Settings, dsn: str) -> None:
-    await migrate(dsn)
+    await migrate(settings.owner_url or dsn)
     async with connected(dsn, connections_max=2) as pool:
         await introduce_people(PeopleStore(pool))
     async with _sandbox(settings):

@@ -12,7 +12,7 @@ import asyncpg
 import structlog
 
 from headstart.app.wakeups import Wakeups
-from headstart.store.postgres import CONNECT_TIMEOUT_S, SERVICE_ROLE
+from headstart.store.postgres import CONNECT_TIMEOUT_S
 
 if TYPE_CHECKING:
     from headstart.store.postgres import Connection
@@ -50,7 +50,7 @@ class Listener:
         connection = await asyncpg.connect(
             self._dsn,
             timeout=CONNECT_TIMEOUT_S,
-            server_settings={"application_name": "headstart listener", "role": SERVICE_ROLE},
+            server_settings={"application_name": "headstart listener"},
         )
         try:
             connection.add_termination_listener(lambda *_: self._to_tell.set())
