@@ -40,16 +40,20 @@ with seen as materialized (
     from due, seen
     where r.id = due.id
     returning r.id, r.version, r.round, r.due_at, r.silent_mechanics, due.reserved_for, seen.now
+), asked as materialized (
+    select ids, eligible_digest(ids) as digest
+    from (select array(select id from eligible_mechanics) as ids) eligible
 ), logged as (
-    insert into session_events (request_id, version, kind, at, actor, round, payload, eligible)
+    insert into session_events
+        (request_id, version, kind, at, actor, round, payload, eligible, eligible_digest)
     select id, version - 1, 'reservation_ended', now, 'system', round,
-           jsonb_build_object('mechanic', reserved_for, 'reason', 'no_response'), null
+           jsonb_build_object('mechanic', reserved_for, 'reason', 'no_response'), null, null
     from opened
     union all
     select id, version, 'request_opened', now, 'system', round,
            jsonb_build_object(
                'until', due_at, 'fallback', 'no_response', 'untold', silent_mechanics),
-           array(select id from eligible_mechanics)
+           (select ids from asked), (select digest from asked)
     from opened
     order by 1, 2
 )

@@ -63,8 +63,9 @@ with copied as (
         as copy (id, mechanic, due_at)
     where original.id = $1
 )
-insert into session_events (request_id, version, kind, at, actor, round, payload, eligible)
-select copy.id, e.version, e.kind, e.at, e.actor, e.round, e.payload, e.eligible
+insert into session_events
+    (request_id, version, kind, at, actor, round, payload, eligible, eligible_digest)
+select copy.id, e.version, e.kind, e.at, e.actor, e.round, e.payload, e.eligible, e.eligible_digest
 from session_events e cross join unnest($2::uuid[]) as copy (id)
 where e.request_id = $1
 order by copy.id, e.version"""

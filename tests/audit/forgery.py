@@ -12,6 +12,7 @@ from uuid import UUID
 
 from headstart.app.audit.canonical import (
     Raw,
+    eligible_digest,
     event_hash,
     parsed,
 )
@@ -25,7 +26,7 @@ Row = dict[str, Any]
 FORGER = Ed25519Keys(bytes(range(1, 33)))
 OF_AN_EVENT = (
     *("id", "xid", "request_id", "version", "kind", "at", "actor", "round", "payload"),
-    *("eligible", "command_key", "reason", "hash"),
+    *("eligible", "eligible_digest", "command_key", "reason", "hash"),
 )
 
 
@@ -82,7 +83,8 @@ def rechained(events: Sequence[Row]) -> list[Row]:
     previous: bytes | None = None
     chained = []
     for version, event in enumerate(events, 1):
-        fresh = {**event, "version": version}
+        digest = eligible_digest(event["eligible"])
+        fresh = {**event, "version": version, "eligible_digest": digest}
         fresh["hash"] = previous = hash_of(fresh, previous)
         chained.append(fresh)
     return chained

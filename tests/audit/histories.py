@@ -42,12 +42,12 @@ select {values} from headstart.session_requests original
 join unnest($1::uuid[], $2::uuid[]) as copy (original, id) on copy.original = original.id"""
 _COPY_EVENTS = """
 insert into headstart.session_events
-    (request_id, version, kind, at, actor, round, payload, eligible, reason)
+    (request_id, version, kind, at, actor, round, payload, eligible, eligible_digest, reason)
 select copy.id, e.version, e.kind, e.at, e.actor, e.round,
        case when e.version > 1 then e.payload
             else jsonb_set(e.payload, '{payment}', e.payload -> 'payment' || jsonb_build_object(
                 'checkout_session', 'cs_' || copy.id, 'payment_intent', 'pi_' || copy.id)) end,
-       e.eligible, e.reason
+       e.eligible, e.eligible_digest, e.reason
 from headstart.session_events e
 join unnest($1::uuid[], $2::uuid[]) as copy (original, id) on copy.original = e.request_id
 order by e.version, copy.id"""

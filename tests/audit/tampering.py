@@ -13,6 +13,7 @@ from uuid import UUID
 
 from headstart.app.audit.canonical import (
     Raw,
+    eligible_digest,
     flag_change_hash,
     operator_action_hash,
     parsed,
@@ -44,7 +45,8 @@ Edit = Callable[[list[Row], Log, Random], list[Row]]
 def edited(events: list[Row], _: Log, random: Random) -> list[Row]:
     """Any field of any event says something else."""
     event, name = random.choice(events), random.choice(OF_AN_EVENT)
-    event[name] = another(event[name], random)
+    empty = event[name] is None and name.startswith("eligible")
+    event[name] = bytes(32) if empty else another(event[name], random)
     return events
 
 
@@ -138,6 +140,7 @@ def on_one_request(edit: Edit, log: Log, random: Random) -> Altered:
     if cover is Cover.ONE_HASH:
         for place, event in enumerate(after):
             if place >= len(before) or event != before[place]:
+                event["eligible_digest"] = eligible_digest(event["eligible"])
                 event["hash"] = hash_of(event, after[place - 1]["hash"] if place else None)
                 break
     elif cover >= Cover.CHAIN:

@@ -13,6 +13,7 @@ import pytest
 from headstart.app.audit.canonical import (
     Hash,
     canonical,
+    eligible_digest,
     event_hash,
     flag_change_hash,
     operator_action_hash,
@@ -159,8 +160,8 @@ async def test_both_compute_the_same(
     rows = [make(chance) for _ in range(ROUNDS)]
     written = [as_json(row) for row in rows]
     theirs = await pool.fetch(
-        f"select {function}(jsonb_populate_record(null::{table}, one::text::jsonb), $2) as hash"
-        " from unnest($1::text[]) with ordinality as given (one, place) order by place",
+        f"select {function}(made, $2) as hash from unnest($1::text[]) with ordinality as given"
+        f" (one, place), jsonb_populate_record(null::{table}, one::jsonb) made order by place",
         written,
         b"\x00\xff" * 16,
     )
@@ -169,9 +170,22 @@ async def test_both_compute_the_same(
         assert hash_of({**row, **known}, b"\x00\xff" * 16) == their["hash"], row
 
 
+async def test_both_compute_the_same_digest_of_who_was_asked(pool: "Pool") -> None:
+    lists = [Chance(seed).ids() for seed in range(20)]
+    assert {len(one) for one in lists} >= {0, 1, 3}
+    for one in lists:
+        row = await pool.fetchrow(
+            "select eligible_digest($1) as theirs, array_send($1) as sent", one
+        )
+        assert row is not None
+        assert eligible_digest(one) == eligible_digest(row["sent"]) == row["theirs"]
+
+
 def as_json(row: Row) -> str:
     """The row, with its JSON columns as JSON and not as text."""
     plain = {name: value for name, value in row.items() if name not in JSON_COLUMNS}
+    digest = eligible_digest(row.get("eligible"))
+    plain["eligible_digest"] = f"\\x{digest.hex()}" if digest else None
     written = json.dumps(plain, default=str)[1:-1]
     more = [f'"{name}": {row[name]}' for name in JSON_COLUMNS & row.keys() if row[name]]
     return "{" + ", ".join([written, *more]) + "}"

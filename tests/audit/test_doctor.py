@@ -70,7 +70,7 @@ async def test_of_the_healthy_it_says_one_line_for_each_check(
     assert not findings.failed
     fine = {one.check for one in findings.shown if one.severity is Severity.OK}
     assert fine == {
-        *("secrets", "schema", "deadlines", "money", "chains", "checkpoints", "outside"),
+        *("secrets", "schema", "deadlines", "feed", "money", "chains", "checkpoints", "outside"),
     }
     assert 'healthy": true' in as_json(findings)
     assert as_lines(findings).count("\n") == len(findings.shown) - 1
@@ -89,6 +89,8 @@ BROKEN = {
     ),
     "update session_requests set customer_id = '{other}'": "customer_id is not what the events say",
     "update test_clock set ahead = ahead + interval '1 year'": "deadlines: 2 overdue",
+    "alter table session_events disable trigger append_only;"
+    "update session_events set xid = '999999999999'": "feed: the log is ahead of the server",
     "update stripe_operations set due_at = clock() - interval '1 day' where state = 'due'": (
         "money: "
     ),

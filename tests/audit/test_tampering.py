@@ -111,8 +111,9 @@ class Examiner:
         audit.tree, audit.place = Tree(place, list(peaks)), cursor
         rest = (self._order[index] for index in range(place, len(self._order)))
         log = merge((one for one in rest if one not in gone), sorted(come))
-        for said in self._notes:
-            if said.size > place:
+        left = self._log.notes if altered.notes is None else altered.notes
+        for note, said in zip(self._log.notes, self._notes, strict=True):
+            if said.size > place and note in left:
                 yield from self._until(said, audit, log)
 
     def _until(
@@ -336,6 +337,8 @@ def as_json(row: Row) -> str:
     for name, value in row.items():
         if name in ("payload", "was", "became") and value is not None:
             plain[name] = json.loads(value)
+        elif name == "eligible" and value is not None:
+            plain[name] = ids_sent(value)
         elif isinstance(value, bytes):
             plain[name] = "\\x" + value.hex()
         elif isinstance(value, list):
@@ -343,6 +346,12 @@ def as_json(row: Row) -> str:
         else:
             plain[name] = value
     return json.dumps(plain, default=str)
+
+
+def ids_sent(sent: bytes) -> list[str]:
+    """A list of mechanics, as PostgreSQL sends it: 20 bytes before the first, 4 before each."""
+    places = range(24, len(sent), 20)
+    return [str(UUID(bytes=sent[place : place + 16])) for place in places]
 
 
 def test_copies_of_checkpoints_are_read_from_any_log(tmp_path: Path) -> None:

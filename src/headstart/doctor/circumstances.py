@@ -8,7 +8,7 @@ from headstart.settings import Mode, Settings
 from headstart.store.audit import AuditStore
 
 SCHEMA, GUARDS, DEADLINES = "schema", "guards", "deadlines"
-MONEY, CLOCK, SECRETS = "money", "clock", "secrets"
+MONEY, CLOCK, SECRETS, FEED = "money", "clock", "secrets", "feed"
 
 KEPT_FOR_GOOD = ("session_events", "operator_actions", "feature_flag_changes", "audit_checkpoints")
 ALWAYS = "A"
@@ -37,8 +37,8 @@ async def check_guards(store: AuditStore, findings: Findings) -> None:
             findings.fail(GUARDS, [f"trigger {name} of {table} is {state}"])
     off = sorted(f"{table}.{name}" for (table, name), on in triggers.items() if on == NEVER)
     findings.fail(GUARDS, (f"trigger {one} is switched off" for one in off))
-    for table in await store.unguarded_tables():
-        findings.say(Severity.WARNING, GUARDS, f"{table} has no row-level security, or not forced")
+    unguarded = await store.unguarded_tables()
+    findings.fail(GUARDS, (f"{one} has no row-level security, or not forced" for one in unguarded))
     powers = await store.powers(KEPT_FOR_GOOD)
     if powers["unbound"]:
         findings.say(
@@ -59,6 +59,14 @@ async def check_deadlines(store: AuditStore, findings: Findings) -> None:
             DEADLINES, [f"{found['number']:,} overdue, the first {found['late_s']:.0f} s"]
         )
     findings.conclude(DEADLINES, "none is overdue")
+
+
+async def check_feed(store: AuditStore, findings: Findings) -> None:
+    """News and checkpoints follow the numbers of transactions, which a new server counts anew."""
+    if await store.log_is_ahead():
+        message = "the log is ahead of the server: restored from a dump? New events stay untold"
+        findings.fail(FEED, [message])
+    findings.conclude(FEED, "the log is in the server's order")
 
 
 async def check_money(store: AuditStore, findings: Findings) -> None:

@@ -11,6 +11,7 @@ from headstart.doctor.circumstances import (
     SCHEMA,
     check_clock,
     check_deadlines,
+    check_feed,
     check_guards,
     check_money,
     check_secrets,
@@ -41,6 +42,7 @@ async def examine(
     await check_guards(store, findings)
     await check_clock(store, settings, real_time, findings)
     await check_deadlines(store, findings)
+    await check_feed(store, findings)
     await check_money(store, findings)
     async with store.transaction() as still:
         await still.hold_still()

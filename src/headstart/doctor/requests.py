@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from headstart.app.audit.canonical import Raw, event_hash, parsed
+from headstart.app.audit.canonical import Raw, eligible_digest, event_hash, parsed
 from headstart.app.ports import Change
 from headstart.core.commands import Actor
 from headstart.core.events import Event, SessionRequested
@@ -39,6 +39,8 @@ class RequestAudit:
         content = {**event, "payload": Raw(event["payload"])}
         if event["hash"] != event_hash(content, self._hash):
             yield f"{self._id}: event {event['version']} does not fit its hash"
+        if event["eligible_digest"] != eligible_digest(event["eligible"]):
+            yield f"{self._id}: event {event['version']} does not fit the digest of who was asked"
         self._version, self._hash = event["version"], event["hash"]
         if self._folds:
             yield from self._fold(event)

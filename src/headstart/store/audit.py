@@ -100,6 +100,11 @@ class AuditStore(Postgres):
         assert row is not None, "a count is never nothing"
         return row
 
+    async def log_is_ahead(self) -> bool:
+        """Of the server's transactions: what is written next would count as older."""
+        ahead: bool = await self.value("log_is_ahead")
+        return ahead
+
     async def real_clock(self) -> asyncpg.Record:
         """The server's time, and the test clock's offset."""
         row = await self.row("real_clock")

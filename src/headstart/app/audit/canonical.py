@@ -11,13 +11,17 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from hashlib import sha256
+from struct import pack
 from typing import Any
+from uuid import UUID
 
 Row = Mapping[str, Any]
 Hash = Callable[[Row, bytes | None], bytes]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_TYPE_UUID = 2950  # among PostgreSQL's types
+_LENGTH_OF_AN_ID = pack(">i", 16)
 
 _text = partial(json.dumps, ensure_ascii=False)
 
@@ -51,7 +55,8 @@ def parsed(written: str) -> Any:
 
 
 def event_hash(event: Row, previous: bytes | None) -> bytes:
-    """Of an event of a session request. Its payload may be a value, or ``Raw``."""
+    """Of an event of a session request. Its payload may be a value, or ``Raw``. Whom everybody was
+    is told by a digest, which is computed here, whatever the event says."""
     return _hash(
         previous,
         event["id"],
@@ -63,7 +68,7 @@ def event_hash(event: Row, previous: bytes | None) -> bytes:
         event["actor"],
         event["round"],
         event["payload"],
-        _array(event["eligible"]),
+        digest.hex() if (digest := eligible_digest(event["eligible"])) else None,
         event["command_key"],
         event["reason"],
     )
@@ -108,5 +113,14 @@ def _microseconds(at: datetime) -> int:
     return (at - _EPOCH) // _MICROSECOND
 
 
-def _array(ids: Sequence[Any] | None) -> str | None:
-    return None if ids is None else "{" + ",".join(map(str, ids)) + "}"
+def eligible_digest(eligible: Sequence[UUID] | bytes | None) -> bytes | None:
+    """Of whom everybody was: ids, or those as PostgreSQL sends them."""
+    match eligible:
+        case None:
+            return None
+        case bytes():
+            return sha256(eligible).digest()
+        case _:
+            lengths = pack(">ii", len(eligible), 1) if eligible else b""
+            ids = b"".join(_LENGTH_OF_AN_ID + one.bytes for one in eligible)
+            return sha256(pack(">iii", bool(eligible), 0, _TYPE_UUID) + lengths + ids).digest()

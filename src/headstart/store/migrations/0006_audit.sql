@@ -1,9 +1,14 @@
 -- The audit trail: what is written stays, each entry carries the hash of the one before it, and who
 -- acts for the house says why.
 
-alter table session_events add column reason text, add column hash bytea;
+alter table session_events
+    add column reason text,
+    add column eligible_digest bytea,
+    add column hash bytea;
 alter table feature_flag_changes add column reason text, add column hash bytea;
 comment on column session_events.reason is 'Why, in the words of the operator who ordered it.';
+comment on column session_events.eligible_digest is
+    'Of eligible. One statement asks everybody of many requests: it is computed once for all.';
 comment on column session_events.hash is 'SHA-256 of this event and of the hash before it.';
 
 create table operator_actions (
@@ -40,12 +45,16 @@ create function microseconds(at timestamptz) returns bigint
     language sql immutable parallel safe
     return (extract(epoch from at) * 1000000)::bigint;
 
+create function eligible_digest(eligible uuid[]) returns bytea
+    language sql stable parallel safe
+    return sha256(array_send(eligible));
+
 create function event_hash(e session_events, previous bytea) returns bytea
     language sql stable parallel safe
     return sha256(convert_to(json_build_array(
         encode(previous, 'hex'), e.id, e.xid::text, e.request_id, e.version, e.kind,
-        microseconds(e.at), e.actor, e.round, e.payload, e.eligible::text, e.command_key,
-        e.reason)::text, 'UTF8'));
+        microseconds(e.at), e.actor, e.round, e.payload, encode(e.eligible_digest, 'hex'),
+        e.command_key, e.reason)::text, 'UTF8'));
 
 create function operator_action_hash(a operator_actions, previous bytea) returns bytea
     language sql stable parallel safe
@@ -71,8 +80,10 @@ declare
 begin
     for event in select * from headstart.session_events order by request_id, version loop
         previous := case when event.version > 1 then before.hash end;
+        event.eligible_digest := headstart.eligible_digest(event.eligible);
         event.hash := headstart.event_hash(event, previous);
-        update headstart.session_events set hash = event.hash where id = event.id;
+        update headstart.session_events
+        set hash = event.hash, eligible_digest = event.eligible_digest where id = event.id;
         before := event;
     end loop;
     previous := null;
@@ -87,6 +98,8 @@ alter table session_events
     alter column hash set not null,
     add constraint operator_says_why
         check (reason is not null or actor not like 'operator%') not valid,
+    add constraint who_was_asked_has_a_digest
+        check ((eligible is null) = (eligible_digest is null)),
     add constraint reason_is_bounded check (char_length(reason) between 1 and 500);
 alter table feature_flag_changes
     alter column hash set not null,
@@ -104,6 +117,9 @@ begin
     if new.version > 1 then
         select hash into strict previous from headstart.session_events
         where request_id = new.request_id and version = new.version - 1;
+    end if;
+    if new.eligible_digest is null then
+        new.eligible_digest := headstart.eligible_digest(new.eligible);
     end if;
     new.hash := headstart.event_hash(new, previous);
     return new;
@@ -176,23 +192,19 @@ alter table feature_flag_changes enable always trigger one_after_the_other,
 alter table audit_checkpoints enable always trigger append_only;
 
 
--- The walls of the new tables, where walls stand: operators read, the service adds, nobody changes.
-do $$
-declare
-    one text;
-begin
-    if to_regprocedure('headstart.person(text)') is null then
-        return;
-    end if;
-    foreach one in array array['operator_actions', 'audit_checkpoints'] loop
-        execute format('alter table headstart.%I enable row level security', one);
-        execute format('alter table headstart.%I force row level security', one);
-        execute format('create policy service on headstart.%I to headstart_service'
-                       ' using (true) with check (true)', one);
-        execute format('grant select, insert on headstart.%I to headstart_service', one);
-        execute format('create policy operator on headstart.%I for select to headstart_operator'
-                       ' using ((select headstart.person(''operator'')) is not null)', one);
-        execute format('grant select on headstart.%I to headstart_operator', one);
-    end loop;
-end
-$$;
+-- The walls of the new tables: operators read, the service adds, nobody changes.
+
+alter table operator_actions enable row level security, force row level security;
+alter table audit_checkpoints enable row level security, force row level security;
+create policy service on operator_actions to headstart_service using (true) with check (true);
+create policy service on audit_checkpoints to headstart_service using (true) with check (true);
+create policy operator on operator_actions for select to headstart_operator
+    using ((select headstart.person('operator')) is not null);
+create policy operator on audit_checkpoints for select to headstart_operator
+    using ((select headstart.person('operator')) is not null);
+grant select, insert on operator_actions, audit_checkpoints to headstart_service;
+grant select on operator_actions, audit_checkpoints to headstart_operator;
+revoke execute on function microseconds, eligible_digest, event_hash, operator_action_hash,
+    flag_change_hash from public;
+grant execute on function microseconds, eligible_digest, event_hash, operator_action_hash,
+    flag_change_hash to headstart_service;

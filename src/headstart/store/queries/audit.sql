@@ -49,8 +49,8 @@ order by r.id;
 
 -- audited_events
 -- Every event, request by request.
-select id, xid, request_id, version, kind, at, actor, round, payload::text as payload, eligible,
-       command_key, reason, hash
+select id, xid, request_id, version, kind, at, actor, round, payload::text as payload,
+       array_send(eligible) as eligible, eligible_digest, command_key, reason, hash
 from headstart.session_events
 order by request_id, version;
 
@@ -110,6 +110,12 @@ select count(*) filter (where due_at < headstart.clock() - :patience::interval) 
        count(*) filter (where state = 'refused') as refused
 from headstart.stripe_operations
 where due_at is not null or state = 'refused';
+
+-- log_is_ahead
+-- Whether the log has numbers of transactions that this server has not given out yet.
+select coalesce((
+    select xid >= pg_snapshot_xmax(pg_current_snapshot())
+    from headstart.session_events order by xid desc, id desc limit 1), false);
 
 -- real_clock
 -- The server's own time, and how far the test clock runs ahead of it.

@@ -127,7 +127,7 @@ with n as (
     select :id::uuid as request_id, :version::integer as version, :kind::text as kind,
            :at::timestamptz as at, :actor::text as actor, :round::smallint as round,
            :payload::text as payload, :command_key::text as command_key,
-           :reason::text as reason, null::uuid[] as eligible
+           :reason::text as reason, null::uuid[] as eligible, null::bytea as eligible_digest
 ), {update}, logged as (
     {log}
 )
@@ -155,10 +155,15 @@ with n as (
 select id from written;
 
 -- {events}
--- Events as columns. Who may accept a broadcast is recorded here, as it is when the row is written.
-e as (
-    select *, case when kind = 'request_opened'
-        then array(select id from headstart.eligible_mechanics) end as eligible
+-- Events as columns. Who may accept a broadcast is recorded here, as it is when the row is written,
+-- and looked up only for an event that asks everybody.
+asked as materialized (
+    select ids, headstart.eligible_digest(ids) as digest
+    from (select array(select id from headstart.eligible_mechanics) as ids) eligible
+), e as (
+    select *,
+           case when kind = 'request_opened' then (select ids from asked) end as eligible,
+           case when kind = 'request_opened' then (select digest from asked) end as eligible_digest
     from unnest(
         :event_request_id::uuid[], :event_version::integer[], :event_kind::text[],
         :event_at::timestamptz[], :event_actor::text[], :event_round::smallint[],
@@ -197,9 +202,10 @@ written as (
 -- {log}
 -- The events of what was written.
 insert into headstart.session_events
-        (request_id, version, kind, at, actor, round, payload, command_key, reason, eligible)
+        (request_id, version, kind, at, actor, round, payload, command_key, reason, eligible,
+         eligible_digest)
     select e.request_id, e.version, e.kind, e.at, e.actor, e.round, e.payload::jsonb,
-           e.command_key, e.reason, e.eligible
+           e.command_key, e.reason, e.eligible, e.eligible_digest
     from e
     join written on written.id = e.request_id
 
