@@ -1,10 +1,12 @@
 """The feed: tails the event log and tells each event to the people ``core.audience`` names."""
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Protocol
 
 import structlog
 
@@ -25,6 +27,7 @@ from headstart.telemetry import FEED_LAG_S, FEED_STALL_S, STREAMS, STREAMS_CUT
 
 PAGE_EVENTS_MAX = 500
 REPLAY_EVENTS_MAX = 5_000
+RECENT_EVENTS_MAX = 2_000  # kept in memory, for the many who come back after a short cut
 QUEUE_FRAMES_MAX = 256
 POLL_S = 0.5  # the backstop when a wake-up is lost
 RETRY_S = 0.25
@@ -35,12 +38,31 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One message to one person. ``cursor`` is where they resume after it."""
+    """One message to those it is meant for. ``cursor`` is where they resume after it;
+    ``personal``: it is one mechanic's own news."""
 
     cursor: Cursor
     topic: str
     event: str
     payload: Payload
+    personal: bool = False
+
+
+class Ear(Protocol):
+    """Whoever listens for one person. ``offer`` never blocks."""
+
+    @property
+    def who(self) -> Principal:
+        """The person."""
+        ...
+
+    def offer(self, frame: Frame) -> None:
+        """The next frame of theirs."""
+        ...
+
+    def end(self) -> None:
+        """No more will come from this process."""
+        ...
 
 
 class TooSlow(Exception):
@@ -93,7 +115,9 @@ class Feed:
         self._log = event_log
         self._woken = wakeups.subscribe()
         self._cursor = Cursor()
-        self._subscriptions: dict[Principal, set[Subscription]] = defaultdict(set)
+        self._recent: deque[LoggedEvent] = deque(maxlen=RECENT_EVENTS_MAX)
+        self._recent_after = Cursor()
+        self._ears: dict[Principal, set[Ear]] = defaultdict(set)
         self._ended = False
         self.stall_s = 0.0
         self.started = asyncio.Event()
@@ -103,7 +127,7 @@ class Feed:
         while True:
             try:
                 if not self.started.is_set():
-                    self._cursor = await self._log.end()
+                    self._cursor = self._recent_after = await self._log.end()
                     self.started.set()
                 await self._read_on()
                 await self._nap()
@@ -118,30 +142,58 @@ class Feed:
     def subscribe(self, who: Principal) -> Iterator[Subscription]:
         """Frames for this person from now on."""
         subscription = Subscription(who)
-        if self._ended:
-            subscription.end()
-        self._subscriptions[who].add(subscription)
+        self.attach(subscription)
         STREAMS.inc()
         try:
             yield subscription
         finally:
             STREAMS.dec()
-            self._subscriptions[who].discard(subscription)
-            if not self._subscriptions[who]:
-                del self._subscriptions[who]
+            self.detach(subscription)
+
+    def attach(self, ear: Ear) -> None:
+        """Everything told from now on."""
+        if self._ended:
+            ear.end()
+        self._ears[ear.who].add(ear)
+
+    def detach(self, ear: Ear) -> None:
+        """Nothing more. Harmless when repeated."""
+        if ear.who in self._ears:
+            self._ears[ear.who].discard(ear)
+            if not self._ears[ear.who]:
+                del self._ears[ear.who]
+
+    @property
+    def told(self) -> Cursor:
+        """Everything up to here was offered to everybody who listened."""
+        return self._cursor
 
     def end_streams(self) -> None:
         """The process is about to stop: let everybody go and connect elsewhere."""
         self._ended = True
-        for subscriptions in self._subscriptions.values():
-            for subscription in subscriptions:
-                subscription.end()
+        for ears in list(self._ears.values()):
+            for ear in list(ears):
+                ear.end()
 
     def streams_of(self, who: Principal) -> int:
         """How many streams this person has open."""
-        return len(self._subscriptions.get(who, ()))
+        return sum(isinstance(ear, Subscription) for ear in self._ears.get(who, ()))
 
-    async def replay(self, who: Principal, after: Cursor) -> AsyncIterator[Frame]:
+    async def recent(self, who: Principal, after: Cursor, now: datetime) -> Sequence[Frame] | None:
+        """The same as ``replay``, from memory, up to ``told``; None when memory begins later."""
+        if after < self._recent_after:
+            return None
+        approved = await self._approved([who])
+        return [
+            frame
+            for logged in self._recent
+            if logged.cursor > after
+            for frame in frames_for(who, replace(logged, read_at=now), approved)
+        ]
+
+    async def replay(
+        self, who: Principal, after: Cursor, *, events_max: int = REPLAY_EVENTS_MAX
+    ) -> AsyncIterator[Frame]:
         """What this person was meant to get after a place in the log."""
         read = 0
         while True:
@@ -154,7 +206,7 @@ class Feed:
                 return
             after = page[-1].cursor
             read += len(page)
-            if read >= REPLAY_EVENTS_MAX:
+            if read >= events_max:
                 raise ReplayTooLong
 
     async def place(self) -> Cursor:
@@ -168,6 +220,7 @@ class Feed:
             if page:
                 await self._tell(page)
                 self._cursor = page[-1].cursor
+                self._remember(page)
             if len(page) < PAGE_EVENTS_MAX:
                 break
         self.stall_s = await self._log.stall_s()
@@ -175,17 +228,31 @@ class Feed:
         if self.stall_s > STALL_REPORTED_S:
             log.error("feed_held_up_by_a_foreign_transaction", stall_s=round(self.stall_s, 1))
 
+    def forget_recent(self) -> None:
+        """Keep nothing of the past in memory; the log has it."""
+        self._recent.clear()
+        self._recent_after = self._cursor
+
+    def _remember(self, page: Sequence[LoggedEvent]) -> None:
+        forgotten = len(self._recent) + len(page) - RECENT_EVENTS_MAX
+        if forgotten > 0:
+            known = [*self._recent, *page]
+            self._recent_after = known[forgotten - 1].cursor
+        self._recent.extend(page)
+
     async def _tell(self, page: Sequence[LoggedEvent]) -> None:
-        approved = await self._approved(list(self._subscriptions))
+        approved = await self._approved(list(self._ears))
         for logged in page:
             FEED_LAG_S.observe(max(0.0, (logged.read_at - logged.at).total_seconds()))
+            notices = list(_notices(logged))
             for who in self._interested(logged):
-                for frame in frames_for(who, logged, approved):
-                    for subscription in self._subscriptions[who]:
-                        subscription.offer(frame)
+                for notice, frame in notices:
+                    if _is_told(who, notice, logged, approved):
+                        for ear in list(self._ears.get(who, ())):
+                            ear.offer(frame)
 
     def _interested(self, logged: LoggedEvent) -> Collection[Principal]:
-        return [who for who in self._subscriptions if _could_be_told(who, logged)]
+        return [who for who in self._ears if _could_be_told(who, logged)]
 
     async def _approved(self, people: Sequence[Principal]) -> frozenset[MechanicId]:
         mechanics = [MechanicId(who.id) for who in people if who.role is Role.MECHANIC]
@@ -205,10 +272,17 @@ def frames_for(
     who: Principal, logged: LoggedEvent, approved: Collection[MechanicId]
 ) -> Iterator[Frame]:
     """The frames of one event for one person; most often none."""
-    for notice in audience(logged.request_id, logged.event):
+    for notice, frame in _notices(logged):
         if _is_told(who, notice, logged, approved):
-            payload = notice_payload(notice, logged)
-            yield Frame(logged.cursor, notice.topic, notice.event, payload)
+            yield frame
+
+
+def _notices(logged: LoggedEvent) -> Iterator[tuple[Notice, Frame]]:
+    """Everything said about one event; a frame is made once, however many are told."""
+    for notice in audience(logged.request_id, logged.event):
+        payload = notice_payload(notice, logged)
+        personal = isinstance(notice.to, OneMechanic)
+        yield notice, Frame(logged.cursor, notice.topic, notice.event, payload, personal)
 
 
 def _is_told(
