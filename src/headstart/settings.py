@@ -19,6 +19,7 @@ SECRET_VARIETY_MIN = 10  # different characters; 32 at random have more
 _LISTS = (
     *("STRIPE_WEBHOOK_SECRET", "stripe_webhook_secret"),
     *("HEADSTART_CHECKPOINT_PUBLIC_KEYS", "checkpoint_public_keys"),
+    "HEADSTART_ALLOWED_ORIGINS",
 )
 
 
@@ -223,6 +224,11 @@ class Settings(BaseSettings):
         default=Mode.PRODUCTION,
         alias="HEADSTART_MODE",
         description="production, demo or test.",
+    )
+    allowed_origins: Annotated[list[str], NoDecode] = Field(
+        default=[],
+        alias="HEADSTART_ALLOWED_ORIGINS",
+        description="Sites, comma-separated, whose pages may use the API with a bearer token.",
     )
 
     @model_validator(mode="before")

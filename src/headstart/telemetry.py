@@ -32,6 +32,12 @@ FEED_STALL_S = Gauge(
 )
 STREAMS = Gauge("headstart_streams", "Open streams.")
 STREAMS_CUT = Counter("headstart_streams_cut", "Streams cut because their reader was too slow.")
+SOCKETS = Gauge("headstart_sockets", "Open WebSocket connections.")
+SOCKET_JOINS = Counter("headstart_socket_joins", "Answered joins of a topic.", ["outcome"])
+SOCKET_ENDS = Counter(
+    "headstart_socket_ends", "Channels and connections ended by the server.", ["reason"]
+)
+OFFERS_SEEN = Counter("headstart_offers_seen", "Offers that a client reported as seen.")
 WEBHOOKS = Counter("headstart_webhooks", "Payment events received.", ["outcome"])
 OPERATIONS = Counter(
     "headstart_operations", "Attempts at the payment service.", ["kind", "outcome"]

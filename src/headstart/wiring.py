@@ -38,6 +38,9 @@ from headstart.payments.gateway import (
     StripeGateway,
     check_configuration,
 )
+from headstart.realtime.hub import Hub
+from headstart.realtime.receipts import ReceiptBook
+from headstart.realtime.rights import Rights
 from headstart.settings import Mode, Settings
 from headstart.store.audit import AuditStore
 from headstart.store.embedded import InUse, default_data_directory, running
@@ -49,9 +52,12 @@ from headstart.store.operations import OperationStore
 from headstart.store.outside import CheckpointFile
 from headstart.store.people import PeopleStore
 from headstart.store.postgres import SERVICE_ROLE, connected
+from headstart.store.presences import PresenceStore
+from headstart.store.receipts import ReceiptStore
 from headstart.store.requests import RequestStore
 from headstart.store.sign_ins import SignInStore
 from headstart.store.views import ViewStore
+from headstart.web.door import TokenDoor
 from headstart.web.service import MoneyLoops, Service
 
 if TYPE_CHECKING:
@@ -175,12 +181,13 @@ def _assemble(
     payment: StripeConfiguration | None,
     documents: Documents,
 ) -> Service:
-    requests, intakes = RequestStore(pool), IntakeStore(pool)
-    wakeups = Wakeups()
+    requests, intakes, wakeups = RequestStore(pool), IntakeStore(pool), Wakeups()
     dispatcher = Dispatcher(requests, wakeups.announce)
     terms = Terms(settings.policy(priority_enabled=False), settings.priority_window)
     fulfilment = _fulfilment(intakes, dispatcher, gateway, terms, payment)
     operations = OperationStore(pool)
+    feed, seals = Feed(EventLogStore(own), wakeups), Seals(_token_secret(settings), token_bytes)
+    bearers, standing = _bearers(settings, pool, documents), _standing(pool, own, wakeups)
     return Service(
         settings=settings,
         requests=requests,
@@ -191,20 +198,19 @@ def _assemble(
         dispatcher=dispatcher,
         fulfilment=fulfilment,
         desk=_desk(settings, intakes, fulfilment, gateway, terms),
-        deadlines=Deadlines(
-            Dispatcher(RequestStore(own), wakeups.announce), RequestStore(own), wakeups
-        ),
-        feed=Feed(EventLogStore(own), wakeups),
+        deadlines=_deadlines(own, wakeups),
+        feed=feed,
+        hub=_hub(settings, feed, pool, TokenDoor(bearers, standing), wakeups, seals),
         troubles=operations,
         actions=AuditStore(pool),
         money=_money_loops(operations, gateway, dispatcher, fulfilment, wakeups),
         checkpoints=_checkpoints(settings, AuditStore(own)),
         tokens=tokens(settings),
-        bearers=(bearers := _bearers(settings, pool, documents)),
+        bearers=bearers,
         provider=_provider(settings, bearers, documents),
         sessions=_sessions(settings, pool),
-        standing=Standing(SignInStore(pool), SignInStore(own), wakeups, real_time),
-        seals=Seals(_token_secret(settings), token_bytes),
+        standing=standing,
+        seals=seals,
         webhook_secrets=payment.webhook_secrets if payment else (),
     )
 
@@ -219,6 +225,34 @@ def _fulfilment(
     livemode = bool(payment and payment.livemode)
     return Fulfilment(
         intakes, dispatcher, gateway, terms, livemode=livemode, api_version=SDK_API_VERSION
+    )
+
+
+def _standing(pool: "Pool", own: "Pool", wakeups: Wakeups) -> Standing:
+    return Standing(SignInStore(pool), SignInStore(own), wakeups, real_time)
+
+
+def _deadlines(own: "Pool", wakeups: Wakeups) -> Deadlines:
+    dispatcher = Dispatcher(RequestStore(own), wakeups.announce)
+    return Deadlines(dispatcher, RequestStore(own), wakeups)
+
+
+def _hub(
+    settings: Settings, feed: Feed, pool: "Pool", door: TokenDoor, wakeups: Wakeups, seals: Seals
+) -> Hub:
+    event_log, receipts = EventLogStore(pool), ReceiptStore(pool)
+    return Hub(
+        feed,
+        event_log,
+        Rights(event_log, RequestStore(pool)),
+        receipts,
+        ReceiptBook(receipts, uuid4()),
+        door,
+        PresenceStore(pool),
+        wakeups,
+        lease_s=settings.presence_lease_s,
+        name=lambda cursor: seals.name(cursor.xid, cursor.id),
+        now=real_time,
     )
 
 
@@ -351,7 +385,7 @@ async def loops(assembled: Service, dsn: str, *, feed: bool) -> AsyncIterator[No
     listen_on = assembled.settings.listen_url or dsn
     running_loops = [assembled.deadlines.run(), Listener(listen_on, assembled.wakeups).run()]
     if feed:
-        running_loops += [assembled.feed.run(), assembled.standing.run()]
+        running_loops += [assembled.feed.run(), assembled.standing.run(), assembled.hub.run()]
     if assembled.checkpoints:
         running_loops.append(assembled.checkpoints.run())
     if assembled.money:

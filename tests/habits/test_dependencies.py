@@ -35,6 +35,7 @@ BELONGS_TO = {
     "stripe": {"payments"},
     "jwt": {"identity"},
     "authlib": {"identity"},
+    "websockets": {"realtime"},
     "cryptography": {"identity"},
 }
 

@@ -44,12 +44,10 @@ def listening() -> tuple[socket.socket, str]:
 
 
 @asynccontextmanager
-async def served(app: ASGIApp, bound: socket.socket) -> AsyncIterator[None]:
+async def served(app: ASGIApp, bound: socket.socket, ws: Any = "none") -> AsyncIterator[None]:
     """Serve an application, lifespan included, until the block ends."""
     # Whoever closes an idle connection must not be the one who is about to be asked on it.
-    config = uvicorn.Config(
-        app, lifespan="on", ws="none", log_level="error", timeout_keep_alive=IDLE_S
-    )
+    config = uvicorn.Config(app, lifespan="on", ws=ws, log_level="error", timeout_keep_alive=IDLE_S)
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)

@@ -1,7 +1,6 @@
 """What clients of all ages send, and what is made of it."""
 
 import json
-import os
 import random
 from dataclasses import replace
 
@@ -23,8 +22,8 @@ from headstart.realtime.protocol.intents import (
 )
 from headstart.realtime.protocol.reading import Malformed, read
 from headstart.realtime.protocol.versions import Version, version_asked
+from tests.realtime.fuzzing import FRAMES_FUZZED, mutilated
 
-FRAMES_FUZZED = int(os.environ.get("HEADSTART_TEST_FUZZED_FRAMES", "3000"))
 TOPIC = "realtime:mechanic:m-42"
 AT = Address(TOPIC, "7", "6")
 BINARY = (
@@ -199,22 +198,3 @@ def test_whatever_comes_is_understood_or_named() -> None:
         except Malformed:
             pass
     assert 0 < understood < FRAMES_FUZZED
-
-
-def mutilated(chance: random.Random, message: bytes) -> bytes:
-    """Cut, doubled, with pieces overwritten."""
-    changed = bytearray(message)
-    for _ in range(chance.randrange(4)):
-        place = chance.randrange(len(changed) + 1)
-        match chance.randrange(4):
-            case 0:
-                changed[place : place + 1] = chance.randbytes(chance.randrange(3))
-            case 1:
-                del changed[place:]
-            case 2:
-                changed += changed[:place]
-            case _:
-                changed[place:place] = chance.choice(
-                    [b'"', b"[", b"{}", b"null", b"\\ud800", b"1e9"]
-                )
-    return bytes(changed)

@@ -64,6 +64,9 @@ values ('evt_1', 'x', 'pi_1', false, 'received');
 insert into trouble_dismissals (trouble_id, trouble, subject, actor, reason)
 values ('1', 'refused', 'pi_1', 'operator', 'It was a test.');
 insert into logins (issuer, subject) values ('an issuer', 'a subject');
+insert into realtime_processes (id, alive_until) values (gen_random_uuid(), now());
+insert into realtime_bookmarks (role, person, topic, xid, event_id, moved_at)
+values ('operator', gen_random_uuid(), 'a topic', '1', 1, now());
 insert into sign_ins (key, role, person_id, lapses_at, ends_at)
 select sha256('a secret'), 'operator', gen_random_uuid(), now(), now()"""
 

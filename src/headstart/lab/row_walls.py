@@ -108,6 +108,8 @@ TABLES: Mapping[str, Table] = {
     "trouble_dismissals": Table(_NOBODY, writes=_ADDS),
     "logins": Table(_NOBODY, operator=None, writes=_KEEPS),
     "sign_ins": Table(_NOBODY, operator=None, writes=_ALL),
+    "realtime_processes": Table(_NOBODY, operator=None, writes=_ALL),
+    "realtime_bookmarks": Table(_NOBODY, operator=None, writes=_ALL),
     "schema_migrations": Table(_NOBODY, operator=None),
     # views, which show what their reader may see
     "offer_cards": Table(_REQUESTS, None, KNOWN),

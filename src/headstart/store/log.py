@@ -1,6 +1,7 @@
 """The event log in PostgreSQL."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from headstart.app.ports import Cursor, LoggedEvent
 from headstart.core.request import MechanicId
@@ -19,20 +20,7 @@ class EventLogStore(Postgres):
     async def after(self, cursor: Cursor, limit: int) -> Sequence[LoggedEvent]:
         """The next events, oldest first."""
         rows = await self.rows("log_after", xid=str(cursor.xid), id=cursor.id, limit=limit)
-        return [
-            LoggedEvent(
-                cursor=Cursor(row["xid"], row["id"]),
-                request_id=row["request_id"],
-                customer=row["customer_id"],
-                version=row["version"],
-                at=row["at"],
-                read_at=row["now"],
-                event=event_from(row["kind"], row["payload"]),
-                eligible=frozenset(row["eligible"] or ()),
-                card=row["card"] or {},
-            )
-            for row in rows
-        ]
+        return [logged_event(row) for row in rows]
 
     async def stall_s(self) -> float:
         """Foreign transactions hold up the news, never the deadlines."""
@@ -43,3 +31,18 @@ class EventLogStore(Postgres):
         """Which of these may be told anything, now."""
         rows = await self.rows("approved_among", mechanics=mechanics)
         return frozenset(row["id"] for row in rows)
+
+
+def logged_event(row: Any) -> LoggedEvent:
+    """A row of the log as the feed reads it."""
+    return LoggedEvent(
+        cursor=Cursor(row["xid"], row["id"]),
+        request_id=row["request_id"],
+        customer=row["customer_id"],
+        version=row["version"],
+        at=row["at"],
+        read_at=row["now"],
+        event=event_from(row["kind"], row["payload"]),
+        eligible=frozenset(row["eligible"] or ()),
+        card=row["card"] or {},
+    )

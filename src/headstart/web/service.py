@@ -9,7 +9,14 @@ from headstart.app.dispatcher import Dispatcher
 from headstart.app.feed import Feed
 from headstart.app.fulfilment import Fulfilment
 from headstart.app.intake import IntakeDesk
-from headstart.app.ports import MoneyTroubles, OperatorActions, People, Requests, Switchboard, Views
+from headstart.app.ports import (
+    MoneyTroubles,
+    OperatorActions,
+    People,
+    Requests,
+    Switchboard,
+    Views,
+)
 from headstart.app.reconciler import Reconciler
 from headstart.app.wakeups import Wakeups
 from headstart.identity.bearers import Bearers
@@ -18,6 +25,7 @@ from headstart.identity.seals import Seals
 from headstart.identity.sessions import Sessions
 from headstart.identity.standing import Standing
 from headstart.identity.tokens import Tokens
+from headstart.realtime.hub import Hub
 from headstart.settings import Settings
 
 
@@ -44,6 +52,7 @@ class Service:
     desk: IntakeDesk
     deadlines: Deadlines
     feed: Feed
+    hub: Hub
     troubles: MoneyTroubles
     actions: OperatorActions
     money: MoneyLoops | None

@@ -35,6 +35,8 @@ from headstart.app.ports.payments import (
     RefusedBecause,
 )
 from headstart.app.ports.people import People
+from headstart.app.ports.presences import Presences
+from headstart.app.ports.receipts import Bookmark, Receipts
 from headstart.app.ports.requests import (
     Change,
     DoesNotExist,
@@ -55,6 +57,7 @@ from headstart.app.ports.sign_ins import (
 __all__ = [
     "HEEDED_EVENTS",
     "AuditTrail",
+    "Bookmark",
     "By",
     "CaptureMode",
     "Change",
@@ -92,6 +95,8 @@ __all__ = [
     "People",
     "PersonalViews",
     "Plan",
+    "Presences",
+    "Receipts",
     "Refund",
     "RefundReason",
     "RefusedBecause",
