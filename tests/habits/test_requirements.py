@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements"
-NAMES = ("run", "dev", "browser", "peers")
+NAMES = ("run", "dev", "browser", "peers", "clients", "clients-old")
 
 
 def pins(name: str) -> dict[str, list[str]]:

@@ -1,0 +1,1 @@
+"""The official clients, unchanged, as processes of their own."""
