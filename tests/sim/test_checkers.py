@@ -65,7 +65,10 @@ def _forge_an_answer(history: History) -> History:
 
 def _drop(kind: str) -> Callable[[History], History]:
     def drop(history: History) -> History:
-        victim = _rows(history, kind)[0]
+        """One that others follow: without the last, a log is shorter and has no gap."""
+        latest = {row["request"]: row["version"] for row in history.log}
+        rows = _rows(history, kind)
+        victim = next(row for row in rows if row["version"] < latest[row["request"]])
         return replace(history, log=[row for row in history.log if row is not victim])
 
     return drop
