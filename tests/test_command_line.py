@@ -79,7 +79,7 @@ class Run:
         ({"HEADSTART_JWT_SECRET": "password" * 8}, "too simple"),
         (
             {"DATABASE_URL": NOWHERE, "HEADSTART_JWT_SECRET": DEMO_SECRET},
-            "HEADSTART_JWT_SECRET must be set",
+            "HEADSTART_JWT_SECRET can be guessed",
         ),
         ({"HEADSTART_ISSUERS": "my provider"}, "HEADSTART_ISSUERS: this is no JSON list"),
         (

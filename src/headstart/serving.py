@@ -12,6 +12,7 @@ from headstart.realtime.socket import socket_class
 from headstart.settings import Settings
 from headstart.web.app import create_app
 from headstart.web.door import may_connect
+from headstart.web.edges.wire import CarefulProtocol
 from headstart.web.service import Service
 from headstart.wiring import loops, service
 
@@ -52,6 +53,8 @@ def _config(assembled: Service) -> uvicorn.Config:
     settings = assembled.settings
     return uvicorn.Config(
         create_app(assembled),
+        http=CarefulProtocol,
+        proxy_headers=False,  # whom to believe is a setting of ours
         host=settings.host,
         port=settings.port,
         lifespan="off",

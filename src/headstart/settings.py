@@ -8,18 +8,20 @@ from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from headstart.core.policy import OfflinePolicy, Policy, require_room_to_broadcast
+from headstart.edge_settings import EdgeSettings
+from headstart.secrecy import is_weak
 
 JWT_SECRET_CHARACTERS_MIN = 32
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 SECRET_VARIETY_MIN = 10  # different characters; 32 at random have more
 
 
 _LISTS = (
     *("STRIPE_WEBHOOK_SECRET", "stripe_webhook_secret"),
     *("HEADSTART_CHECKPOINT_PUBLIC_KEYS", "checkpoint_public_keys"),
-    "HEADSTART_ALLOWED_ORIGINS",
 )
 
 
@@ -38,7 +40,7 @@ def _json_list(value: object) -> object:
         raise ValueError("this is no JSON list") from None
 
 
-class Settings(BaseSettings):
+class Settings(EdgeSettings):
     """Read from the environment and ``.env``; times are in the unit their name ends in."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
@@ -225,11 +227,6 @@ class Settings(BaseSettings):
         alias="HEADSTART_MODE",
         description="production, demo or test.",
     )
-    allowed_origins: Annotated[list[str], NoDecode] = Field(
-        default=[],
-        alias="HEADSTART_ALLOWED_ORIGINS",
-        description="Sites, comma-separated, whose pages may use the API with a bearer token.",
-    )
 
     @model_validator(mode="before")
     @classmethod
@@ -250,9 +247,24 @@ class Settings(BaseSettings):
         if self.jwt_secret and len(set(self.jwt_secret.get_secret_value())) < SECRET_VARIETY_MIN:
             raise ValueError("HEADSTART_JWT_SECRET is too simple: make it at random")
         self._check_sign_in()
-        if self.mode is not Mode.PRODUCTION and self.host not in ("127.0.0.1", "::1", "localhost"):
+        if self.mode is Mode.PRODUCTION:
+            self._check_production()
+        elif self.host not in LOOPBACK:
             raise ValueError(f"{self.mode} mode listens on loopback only, not on {self.host}")
         return self
+
+    def _check_production(self) -> None:
+        if self.jwt_secret and is_weak(self.jwt_secret.get_secret_value()):
+            raise ValueError(
+                "HEADSTART_JWT_SECRET can be guessed: make one with `openssl rand -base64 48`"
+            )
+        if self.public_url is None:
+            return
+        address = urlsplit(self.public_url)
+        if address.scheme not in ("http", "https") or not address.hostname or address.query:
+            raise ValueError("HEADSTART_PUBLIC_URL is no address: write https://app.example")
+        if address.scheme == "http" and address.hostname not in LOOPBACK:
+            raise ValueError("HEADSTART_PUBLIC_URL must begin with https:// in production")
 
     def _check_sign_in(self) -> None:
         if self.oidc_issuer is None:
@@ -264,7 +276,7 @@ class Settings(BaseSettings):
         if "openid" not in self.oidc_scopes.split():
             raise ValueError("HEADSTART_OIDC_SCOPES must have openid among them")
         host = urlsplit(self.address).hostname
-        if not self.is_https and host not in ("127.0.0.1", "::1", "localhost"):
+        if not self.is_https and host not in LOOPBACK:
             raise ValueError("HEADSTART_PUBLIC_URL must be https where people sign in")
 
     @property

@@ -42,6 +42,7 @@ WEBHOOKS = Counter("headstart_webhooks", "Payment events received.", ["outcome"]
 OPERATIONS = Counter(
     "headstart_operations", "Attempts at the payment service.", ["kind", "outcome"]
 )
+LIMITED = Counter("headstart_limited", "Requests refused as too many.", ["quota"])
 RECONCILED = Counter("headstart_reconciled", "What the reconciler found to be looked at.")
 CHECKPOINT_NUMBER = Gauge(
     "headstart_checkpoint_number", "The newest checkpoint of the audit trail."

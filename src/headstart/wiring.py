@@ -38,6 +38,7 @@ from headstart.payments.gateway import (
     StripeGateway,
     check_configuration,
 )
+from headstart.payments.sandbox import SANDBOX_WEBHOOK_SECRET
 from headstart.realtime.hub import Hub
 from headstart.realtime.receipts import ReceiptBook
 from headstart.realtime.rights import Rights
@@ -168,6 +169,8 @@ def payment_configuration(settings: Settings) -> StripeConfiguration | None:
     if settings.stripe_secret_key is None:
         return None
     secrets = ",".join(one.get_secret_value() for one in settings.stripe_webhook_secret)
+    if settings.mode is Mode.PRODUCTION and SANDBOX_WEBHOOK_SECRET in secrets:
+        raise ValueError("the sandbox's webhook secret, which everybody knows, is for demos only")
     return check_configuration(
         settings.stripe_secret_key.get_secret_value(), secrets, settings.stripe_api_base
     )

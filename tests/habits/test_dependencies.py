@@ -17,7 +17,9 @@ MAY_IMPORT = {
     "identity": SUPPLIERS,
     "realtime": SUPPLIERS,
     "web": {"realtime", "payments", "identity", "app", "core", "settings"},
-    "settings": {"core"},
+    "settings": {"core", "secrecy", "edge_settings"},
+    "edge_settings": {"secrecy"},
+    "secrecy": set[str](),
     "telemetry": set[str](),
 }
 KNOW_EVERYONE = {

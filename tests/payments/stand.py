@@ -24,6 +24,7 @@ from headstart.payments.gateway import StripeGateway
 from headstart.payments.sandbox import SANDBOX_SECRET_KEY
 from headstart.payments.sandbox.server import create_app
 from headstart.payments.sandbox.settings import SandboxSettings
+from headstart.web.edges.wire import CarefulProtocol
 
 GUARD_S = 10.0
 """Ends a test that would hang. Nothing is measured with it."""
@@ -47,7 +48,15 @@ def listening() -> tuple[socket.socket, str]:
 async def served(app: ASGIApp, bound: socket.socket, ws: Any = "none") -> AsyncIterator[None]:
     """Serve an application, lifespan included, until the block ends."""
     # Whoever closes an idle connection must not be the one who is about to be asked on it.
-    config = uvicorn.Config(app, lifespan="on", ws=ws, log_level="error", timeout_keep_alive=IDLE_S)
+    config = uvicorn.Config(
+        app,
+        http=CarefulProtocol,
+        proxy_headers=False,
+        lifespan="on",
+        ws=ws,
+        log_level="error",
+        timeout_keep_alive=IDLE_S,
+    )
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)

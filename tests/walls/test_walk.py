@@ -112,7 +112,7 @@ async def differing(world: World, walkers: Walkers, client: httpx.AsyncClient, t
                 client,
                 cell.row,
                 path_of(cell.row, world),
-                walkers.headers[cell.column],
+                walkers.headers[cell.column] | {"Origin": world.service.settings.address},
                 **walkers.body_of(cell.row, world),
             )
         )

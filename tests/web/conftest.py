@@ -51,7 +51,8 @@ class World:
     async def browser(self, role: Role, person: UUID) -> dict[str, str]:
         """Signed in as somebody in a browser: a page session of their own."""
         secret = await self.service.sessions.begin(Principal(role, person), None)
-        return {"Cookie": f"{session_cookie(self.service.settings)}={secret}"}
+        cookie = f"{session_cookie(self.service.settings)}={secret}"
+        return {"Cookie": cookie, "Origin": str(self.client.base_url).rstrip("/")}
 
     @property
     def customer(self) -> dict[str, str]:

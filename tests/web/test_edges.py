@@ -165,7 +165,7 @@ async def test_who_hangs_up_in_the_middle_is_no_error_of_ours(path: str, world: 
         answered.append(message)
 
     form = (b"content-type", b"application/x-www-form-urlencoded")
-    headers = [(b"host", b"headstart.test"), form]
+    headers = [(b"host", b"127.0.0.1"), form]
     headers += [(name.lower().encode(), value.encode()) for name, value in world.customer.items()]
     scope: dict[str, Any] = {
         "type": "http",
@@ -177,30 +177,6 @@ async def test_who_hangs_up_in_the_middle_is_no_error_of_ours(path: str, world: 
     scope |= {"http_version": "1.1", "scheme": "http", "asgi": {"version": "3.0"}}
     await create_app(world.service)(scope, receive, send)
     assert answered[0]["status"] == 400
-
-
-async def test_a_page_of_another_site_cannot_act_for_somebody(world: World) -> None:
-    request_id = await world.book()
-    cookie = await world.browser(Role.CUSTOMER, world.cast.customer)
-    path = f"/api/v1/session-requests/{request_id}/cancellation"
-    for foreign in (
-        {"Origin": "https://evil.example"},
-        {"Origin": "http://["},
-        {"Origin": "null"},
-        {"Sec-Fetch-Site": "cross-site"},
-    ):
-        refused = await world.client.post(path, headers=cookie | foreign)
-        assert refused.status_code == 403, foreign
-    own = {"Origin": str(world.client.base_url).rstrip("/")}
-    assert (await world.client.post(path, headers=cookie | own)).status_code == 200
-
-
-async def test_every_answer_carries_the_security_headers(world: World) -> None:
-    for path in ("/", "/healthz", "/api/v1/offers", "/nowhere", "/api/v1/openapi.json"):
-        headers = (await world.client.get(path)).headers
-        assert "script-src 'self'" in headers["content-security-policy"]
-        assert headers["x-content-type-options"] == "nosniff"
-        assert headers["cache-control"] == "no-store"
 
 
 async def test_hundreds_accept_at_once_and_one_wins(world: World) -> None:

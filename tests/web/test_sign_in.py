@@ -75,7 +75,8 @@ async def site_on(database: str, **changes: Any) -> AsyncIterator[Site]:
         async with world_on(database, **(usual | changes)) as world:
             base = str(world.client.base_url).rstrip("/")
             provider.callback = f"{base}/sign-in/callback"
-            async with httpx.AsyncClient(base_url=base, trust_env=False) as browser:
+            own = {"Origin": base}
+            async with httpx.AsyncClient(base_url=base, headers=own, trust_env=False) as browser:
                 yield Site(world, provider, browser)
 
 
@@ -310,6 +311,7 @@ async def test_signing_out_everywhere_ends_tokens_and_pages_and_nobody_elses(sit
     session = {"Cookie": f"headstart_session={site.browser.cookies['headstart_session']}"}
     async with stream_of(world, session) as stream:
         await until(stream, "ready")
+        session |= {"Origin": world.service.settings.address}
         everywhere = await world.client.post("/api/v1/sign-out", headers=session)
         assert everywhere.status_code == 204
         assert [one async for one in stream][-1].data["reason"] == "signed_out"

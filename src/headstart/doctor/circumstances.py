@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from headstart.doctor.findings import Findings, Severity
+from headstart.secrecy import is_weak
 from headstart.settings import Mode, Settings
 from headstart.store.audit import AuditStore
 
@@ -24,8 +25,6 @@ OVERDUE_AFTER = timedelta(seconds=30)
 STUCK_AFTER = timedelta(minutes=15)
 SKEW_S_WARNING = 2.0
 SKEW_S_MAX = 30.0
-DIFFERENT_CHARACTERS_MIN = 12
-SECRET_CHARACTERS_MIN = 32
 
 
 async def check_guards(store: AuditStore, findings: Findings) -> None:
@@ -103,7 +102,7 @@ def check_secrets(settings: Settings, findings: Findings) -> None:
     severity = Severity.FAILURE if production else Severity.WARNING
     if production and not jwt:
         findings.say(severity, SECRETS, "HEADSTART_JWT_SECRET is not set")
-    elif jwt and _is_weak(jwt):
+    elif jwt and is_weak(jwt):
         findings.say(
             severity, SECRETS, "HEADSTART_JWT_SECRET could be guessed: openssl rand -hex 32"
         )
@@ -113,12 +112,3 @@ def check_secrets(settings: Settings, findings: Findings) -> None:
     if production and settings.checkpoint_key is None:
         findings.say(Severity.WARNING, SECRETS, "HEADSTART_CHECKPOINT_KEY is not set")
     findings.conclude(SECRETS, "none is weak")
-
-
-def _is_weak(secret: str) -> bool:
-    """Too short, of few different characters, or one piece over and over."""
-    return (
-        len(secret) < SECRET_CHARACTERS_MIN
-        or len(set(secret)) < DIFFERENT_CHARACTERS_MIN
-        or secret in (secret + secret)[1:-1]
-    )

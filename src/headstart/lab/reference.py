@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from headstart.lab.asvs import asvs_part
 from headstart.lab.reference_access import (
     answers_part,
     doors_part,
@@ -57,6 +58,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "kinds": kinds_part,
     "metrics": metrics_part,
     "commands": commands_part,
+    "asvs": asvs_part,
     "operations": operations_part,
     "doors": doors_part,
     "words": words_part,

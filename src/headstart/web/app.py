@@ -1,8 +1,6 @@
 """The web application: routers, and the edges around them."""
 
-from pathlib import Path
-
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -10,16 +8,16 @@ from headstart import __version__
 from headstart.settings import Mode
 from headstart.web import api, demo, health, logins, operators, pages, stream, webhook
 from headstart.web.doors import require_doors
-from headstart.web.edges import BodyLimit, SecurityHeaders, security_headers
+from headstart.web.edges import guarded
+from headstart.web.edges.limits import Limits, within_limits
+from headstart.web.integrity import STATIC
+from headstart.web.openapi import install_document
 from headstart.web.problems import install_problem_handlers
 from headstart.web.service import Service
 
-STATIC = Path(__file__).parent / "static"
-STRIPE_PAGE_ORIGIN = "https://checkout.stripe.com"
-ROUTERS = (
-    *(api.router, operators.router, logins.router, stream.router, webhook.router),
-    *(pages.router, health.router),
-)
+FOR_PEOPLE = (api.router, operators.router, logins.router, stream.router, pages.router)
+FOR_MACHINES = (webhook.router, health.router)
+ROUTERS = (*FOR_PEOPLE, *FOR_MACHINES)
 
 
 def create_app(service: Service) -> ASGIApp:
@@ -34,12 +32,15 @@ def create_app(service: Service) -> ASGIApp:
         redirect_slashes=False,
     )
     app.state.service = service
+    app.state.limits = Limits.of(service.settings)
     install_problem_handlers(app, pages.present)
-    for router in ROUTERS:
+    for router in FOR_PEOPLE:
+        app.include_router(router, dependencies=[Depends(within_limits)])
+    for router in FOR_MACHINES:
         app.include_router(router)
     if service.settings.mode is not Mode.PRODUCTION:
         app.include_router(demo.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     require_doors(app)
-    payment_page = service.settings.stripe_api_base or STRIPE_PAGE_ORIGIN
-    return SecurityHeaders(BodyLimit(app), security_headers(payment_page))
+    install_document(app)
+    return guarded(app, service.settings, app.state.limits, pages.present)

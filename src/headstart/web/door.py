@@ -9,6 +9,7 @@ from headstart.identity.standing import Standing
 from headstart.realtime.reasons import End
 from headstart.realtime.socket import OriginRule
 from headstart.settings import Settings
+from headstart.web.edges.origins import Origins
 
 
 class TokenDoor:
@@ -37,7 +38,5 @@ class TokenDoor:
 
 
 def may_connect(settings: Settings) -> OriginRule:
-    """Programs name no origin. Pages: our own, and those of the sites that are allowed; the whole
-    origin counts, to the letter."""
-    allowed = frozenset({*settings.allowed_origins, settings.address})
-    return lambda origin: origin is None or origin in allowed
+    """Programs name no origin. Pages: our own, and those of the sites that are allowed."""
+    return Origins.of(settings).admits

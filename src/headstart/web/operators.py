@@ -1,10 +1,10 @@
 """What operators do over the API: people, flags, and money that needs a person."""
 
 from http import HTTPStatus
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
 from headstart.app.flags import FAVORITES_PRIORITY
@@ -21,6 +21,7 @@ FLAG_CHANGES_MAX = 100
 NAME_CHARACTERS_MAX = 200
 TROUBLES_MAX = 100
 ACTIONS_MAX = 200
+OperationId = Annotated[int, Path(ge=0, le=2**63 - 1)]  # as the database counts them
 
 router = APIRouter(prefix="/api/v1", tags=["operators"])
 
@@ -129,7 +130,7 @@ async def dismiss_trouble(
 
 @router.post("/operations/{operation_id}/attempt", dependencies=[door(Operation.MONEY_RETRY)])
 async def try_again(
-    operation_id: int, body: Reasoned, who: SignedIn, service: Headstart
+    operation_id: OperationId, body: Reasoned, who: SignedIn, service: Headstart
 ) -> Payload:
     """Have a refused operation tried once more."""
     if not await service.troubles.try_again(operation_id, by=_by(who, body)):

@@ -11,12 +11,10 @@ from headstart.app.ports import Credential, Ending
 from headstart.core.access import Principal
 from headstart.identity.bearers import BadToken, UnknownLogin
 from headstart.settings import Settings
-from headstart.web.problems import Problem, forbidden, unauthenticated
+from headstart.web.problems import Problem, unauthenticated
 from headstart.web.service import Service
 
 log = structlog.get_logger()
-
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +53,6 @@ async def speaker(request: Request) -> Speaker | None:
         if authorization:
             raise unauthenticated()
         return None
-    if not authorization:
-        _refuse_foreign_page(request)
     request.state.who = credential.who
     return Speaker(credential, suspended=ending is Ending.SUSPENDED)
 
@@ -103,17 +99,6 @@ def signed_in(who: Annotated[Principal | None, Depends(visitor)]) -> Principal:
     if who is None:
         raise unauthenticated()
     return who
-
-
-def _refuse_foreign_page(request: Request) -> None:
-    """A cookie alone must not let another site's page act for its owner (CSRF)."""
-    if request.method in _SAFE_METHODS:
-        return
-    origin = request.headers.get("origin")
-    if origin is None and request.headers.get("sec-fetch-site") in (None, "same-origin", "none"):
-        return
-    if origin is None or origin.partition("://")[2] != request.headers.get("host"):
-        raise forbidden("This request came from another site's page.")
 
 
 SignedIn = Annotated[Principal, Depends(signed_in)]

@@ -150,6 +150,9 @@ _ANSWERS: Mapping[type[Exception], tuple[HTTPStatus, str, str]] = {
         "Please try again in a moment; nothing is lost.",
     ),
 }
+STATUSES_OF_ANSWERS: Mapping[str, HTTPStatus] = {
+    code: status for status, code, _ in _ANSWERS.values()
+}
 _TRY_AGAIN_AFTER = {"Retry-After": "2"}
 
 
@@ -164,6 +167,8 @@ def problem_of(error: Exception) -> Problem:
             return error
         case BadIntake(field=field):
             return Problem.of_field(field, str(error))
+        case HTTPException(status_code=HTTPStatus.BAD_REQUEST):  # bytes that are no text at all
+            return _malformed()
         case HTTPException(status_code=number, detail=detail):
             status = HTTPStatus(number)
             return Problem(status, status.name.lower(), str(detail), headers=error.headers)
@@ -172,9 +177,13 @@ def problem_of(error: Exception) -> Problem:
             return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail)
 
 
+def _malformed() -> Problem:
+    return Problem(HTTPStatus.BAD_REQUEST, "malformed_json", "The body is not valid JSON.")
+
+
 def _of_validation(error: RequestValidationError) -> Problem:
     if any(one["type"] == "json_invalid" for one in error.errors()):
-        return Problem(HTTPStatus.BAD_REQUEST, "malformed_json", "The body is not valid JSON.")
+        return _malformed()
     errors = [
         {"field": ".".join(map(str, one["loc"][1:])) or str(one["loc"][0]), "message": one["msg"]}
         for one in error.errors()
@@ -183,13 +192,28 @@ def _of_validation(error: RequestValidationError) -> Problem:
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", detail, errors=errors)
 
 
+_TRIED_IN_VAIN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
+
+def _asked(request: Request) -> Mapping[str, str]:
+    """What somebody tried, and from where; the path has ids in it and nothing else."""
+    return {
+        "method": request.method,
+        "path": request.url.path,
+        "client": request.scope.get("headstart.client", ""),
+    }
+
+
 def install_problem_handlers(app: FastAPI, present: Callable[[Request, Problem], Response]) -> None:
     """Every error of every route is presented to whoever asked; the unexpected is logged."""
 
     async def known(request: Request, error: Exception) -> Response:
         if isinstance(error, PaymentsRefused):
             log.error("payments_refused", code=error.code, status=error.status)
-        return present(request, problem_of(error))
+        problem = problem_of(error)
+        if problem.status in _TRIED_IN_VAIN:
+            log.warning("access_refused", code=problem.code, **_asked(request))
+        return present(request, problem)
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)

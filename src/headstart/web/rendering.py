@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from headstart.core.access import Principal, Role
+from headstart.web.integrity import script, stylesheet
 
 _WITHOUT_MINOR_UNIT = "bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf"
 
@@ -104,6 +105,7 @@ _environment.filters |= {
     "minutes": minutes,
     "first_name": first_name,
 }
+_environment.globals |= {"script": script, "stylesheet": stylesheet}
 
 
 def render(

@@ -34,6 +34,7 @@ async def end_session(request: Request, answer: Response) -> None:
     if await _end(request):
         name = session_cookie(settings)
         answer.delete_cookie(name, path="/", secure=settings.is_https, httponly=True)
+        answer.headers["Clear-Site-Data"] = '"cache", "storage"'
 
 
 async def _end(request: Request) -> bool:

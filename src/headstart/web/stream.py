@@ -44,7 +44,8 @@ async def stream(
     who = speaker.credential.who
     if service.feed.streams_of(who) >= STREAMS_PER_PERSON_MAX:
         detail = f"{STREAMS_PER_PERSON_MAX} streams are open already."
-        raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "too_many_streams", detail)
+        again = {"Retry-After": f"{HEARTBEAT_S:.0f}"}
+        raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "too_many_streams", detail, headers=again)
     resume_after = _cursor(service, last_event_id)
     return StreamingResponse(
         _while_signed_in(service, speaker.credential, resume_after),

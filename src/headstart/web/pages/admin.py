@@ -3,6 +3,7 @@
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -12,6 +13,7 @@ from headstart.app.ports import By
 from headstart.core.access import Operation
 from headstart.core.refusals import Refusal
 from headstart.web.doors import door
+from headstart.web.operators import OperationId
 from headstart.web.pages.acting import RequestInPath
 from headstart.web.pages.persons import Operator
 from headstart.web.people import Headstart
@@ -38,7 +40,8 @@ async def console(
 ) -> Response:
     """The switch, and money that needs a person; with an id, on to that request."""
     if request.strip():
-        return RedirectResponse(f"/admin/requests/{request.strip()}", HTTPStatus.SEE_OTHER)
+        page = f"/admin/requests/{quote(request.strip(), safe='')}"
+        return RedirectResponse(page, HTTPStatus.SEE_OTHER)
     return render(
         "admin.html",
         person,
@@ -76,7 +79,10 @@ async def switch_flag(
 
 @router.post("/admin/operations/{operation_id}/attempt", dependencies=[door(Operation.MONEY_RETRY)])
 async def try_again(
-    operation_id: int, service: Headstart, person: Operator, reason: Annotated[Reason, Form()]
+    operation_id: OperationId,
+    service: Headstart,
+    person: Operator,
+    reason: Annotated[Reason, Form()],
 ) -> RedirectResponse:
     """A refused operation, once more; nothing, when somebody was faster."""
     await service.troubles.try_again(operation_id, by=By(str(person.principal.actor), reason))

@@ -24,6 +24,7 @@ _TITLES: Mapping[int | str, str] = {
     405: "That is not how this page works",
     413: "That was too much at once",
     422: "Something is not right yet",
+    429: "One moment, please",
     503: "One moment, please",
 }
 _SENTENCES = {

@@ -31,6 +31,7 @@ from headstart.web.service import Service
 PAGE = "/intake"
 FIELDS_MAX = 40
 KEY_COOKIE = "headstart_booking"
+KEY_COOKIE_OVER_HTTPS = "__Host-headstart-booking"
 # Shorter than any payment page stays open, so that the key never leads to one that has expired.
 KEY_LIFETIME = timedelta(minutes=20)
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -57,16 +58,17 @@ async def show(request: Request, service: Headstart, person: Customer) -> Respon
     chosen = Chosen.of(request.query_params)
     if customer and not chosen.contact_email:
         chosen = replace(chosen, contact_email=customer["email"])
-    key = _key(request.cookies.get(KEY_COOKIE, ""))
+    cookie = _key_cookie(service)
+    key = _key(request.cookies.get(cookie, ""))
     answer = await _form(service, person, chosen, key=key)
     answer.set_cookie(
-        KEY_COOKIE,
+        cookie,
         key,
         max_age=int(KEY_LIFETIME.total_seconds()),
-        path=PAGE,
+        path="/",
         httponly=True,
         samesite="lax",
-        secure=service.settings.address.startswith("https:"),
+        secure=service.settings.is_https,
     )
     return answer
 
@@ -90,7 +92,7 @@ async def submit(request: Request, service: Headstart, person: Customer) -> Resp
     except BadIntake as error:
         return await _form(service, person, chosen, key=key, errors={error.field: str(error)})
     except AlreadyBooked as already:
-        return _booked(f"/requests/{already.request_id}?said=already_booked")
+        return _booked(service, f"/requests/{already.request_id}?said=already_booked")
     except CheckoutExpired:
         return await _form(service, person, chosen, key=_key(""), notice=EXPIRED)
     except PaymentsUnavailable:
@@ -99,7 +101,7 @@ async def submit(request: Request, service: Headstart, person: Customer) -> Resp
         return await _form(service, person, chosen, key=key, notice=REFUSED)
     if submitted.checkout_url:
         return RedirectResponse(submitted.checkout_url, HTTPStatus.SEE_OTHER)
-    return _booked(f"/requests/{submitted.request_id}")
+    return _booked(service, f"/requests/{submitted.request_id}")
 
 
 @router.get(f"{PAGE}/success", dependencies=[door(Operation.INTAKE_SETTLE)])
@@ -117,14 +119,19 @@ async def paid(service: Headstart, person: Customer, session_id: str = "") -> Re
         raise Problem(HTTPStatus.NOT_FOUND, "unknown_payment", "There is no such payment.")
     if intake.status != "paid":
         return render("payment.html", person, reached=True)
-    return _booked(f"/requests/{request_id_of(intake.id, session_id)}")
+    return _booked(service, f"/requests/{request_id_of(intake.id, session_id)}")
 
 
-def _booked(page: str) -> RedirectResponse:
+def _booked(service: Service, page: str) -> RedirectResponse:
     """On to the request. The next booking is another one, even if it looks the same."""
     answer = RedirectResponse(page, HTTPStatus.SEE_OTHER)
-    answer.delete_cookie(KEY_COOKIE, path=PAGE)
+    secure = service.settings.is_https
+    answer.delete_cookie(_key_cookie(service), path="/", secure=secure, httponly=True)
     return answer
+
+
+def _key_cookie(service: Service) -> str:
+    return KEY_COOKIE_OVER_HTTPS if service.settings.is_https else KEY_COOKIE
 
 
 def _key(given: str) -> str:

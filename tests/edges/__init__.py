@@ -1,0 +1,1 @@
+"""The edges: what every request passes, and every answer."""
