@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from headstart import demonstration, telemetry
 from headstart.app.flags import FAVORITES_PRIORITY
+from headstart.app.older.backfill import Backfill
+from headstart.app.older.report import summary_lines, write_report
 from headstart.app.ports import By, Unavailable
 from headstart.core.access import Principal, Role
 from headstart.doctor.examination import as_json, as_lines, examine
@@ -26,6 +28,7 @@ from headstart.store.embedded import EmbeddedError
 from headstart.store.intakes import IntakeStore
 from headstart.store.migrate import MigrationError, wait_for_server
 from headstart.store.migrate import migrate as apply_migrations
+from headstart.store.older import OlderStore
 from headstart.store.postgres import connected
 from headstart.store.views import ViewStore
 from headstart.web.reasons import REASON_CHARACTERS_MAX
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
 
 ACTOR = "operator:command-line"
 HISTORY_MAX = 50
+NOT_EVERYTHING = 3
+BACKFILL_CONNECTIONS = 2  # one writes, one reads ahead
 
 app = typer.Typer(
     help="The customer's favourite mechanic gets a head start on a paid job.",
@@ -109,6 +114,44 @@ def migrate() -> None:
     for migration in applied:
         typer.echo(f"applied {migration.version:04d} {migration.name}")
     typer.echo("the database is up to date")
+
+
+@app.command()
+def backfill(
+    source: Annotated[
+        str, typer.Option("--from", help="The older table, such as `public.session_requests`.")
+    ],
+    report: Annotated[
+        Path | None, typer.Option(help="Write what could not be read there, as CSV.")
+    ] = None,
+    duty: Annotated[
+        float, typer.Option(min=0.01, max=1, help="The share of time the database works for it.")
+    ] = 0.5,
+) -> None:
+    """Take over the ended session requests of an older system. Safe to stop, and to repeat.
+
+    Exit code 3: done, but not everything could be read.
+    """
+
+    async def run(owner: str) -> int:
+        await wait_for_server(owner, patience_s=START_PATIENCE_S)
+        await apply_migrations(owner)
+        async with connected(owner, connections_max=BACKFILL_CONNECTIONS, role=None) as pool:
+            return await take_over(OlderStore(pool))
+
+    async def take_over(older: OlderStore) -> int:
+        name = (await older.table(source)).name
+        await Backfill(older, name, duty=duty, tell=lambda line: typer.echo(line, err=True)).run()
+        unread = await summary_lines(older, name)
+        typer.echo("\n".join(["what could not be read:", *unread]) if unread else "all was read")
+        if report:
+            typer.echo(f"{await write_report(older, name, report):,} lines in {report}")
+        return NOT_EVERYTHING if unread else 0
+
+    settings = _settings()
+    own = nullcontext(settings.owner_url) if settings.owner_url else database_of_service(settings)
+    with own as owner:
+        sys.exit(asyncio.run(run(owner)))
 
 
 @app.command()

@@ -140,7 +140,7 @@ def test_every_table_and_every_constraint_is_listed() -> None:
     schema = "\n".join(path.read_text(encoding="utf-8") for path in MIGRATIONS.glob("*.sql"))
     named = set(_NAMED.findall(schema)) | {
         name
-        for kind, name in re.findall(r"create (\w+(?: index)?) (\w+)", schema)
+        for kind, name in re.findall(r"create (\w+(?: index)?)(?: concurrently)? (\w+)", schema)
         if kind in ("table", "view", "function", "unique index")
     }
     told = set(re.findall(r"`(\w+)(?:\(\))?`", text_of(REFERENCE / "database.md")))

@@ -63,6 +63,8 @@ insert into stripe_events (id, type, object_id, livemode, outcome)
 values ('evt_1', 'x', 'pi_1', false, 'received');
 insert into trouble_dismissals (trouble_id, trouble, subject, actor, reason)
 values ('1', 'refused', 'pi_1', 'operator', 'It was a test.');
+insert into backfill_report (source, row_key, key, value, why, left_out)
+values ('public.older', '1', 'status', 'live', 'unknown', true);
 insert into logins (issuer, subject) values ('an issuer', 'a subject');
 insert into realtime_processes (id, alive_until) values (gen_random_uuid(), now());
 insert into realtime_bookmarks (role, person, topic, xid, event_id, moved_at)

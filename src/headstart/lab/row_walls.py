@@ -106,6 +106,7 @@ TABLES: Mapping[str, Table] = {
     "audit_checkpoints": Table(_NOBODY, writes=_ADDS),
     "stripe_events": Table(_NOBODY, writes=_KEEPS),
     "trouble_dismissals": Table(_NOBODY, writes=_ADDS),
+    "backfill_report": Table(_NOBODY),
     "logins": Table(_NOBODY, operator=None, writes=_KEEPS),
     "sign_ins": Table(_NOBODY, operator=None, writes=_ALL),
     "realtime_processes": Table(_NOBODY, operator=None, writes=_ALL),

@@ -11,6 +11,14 @@ from headstart.app.ports.audit import (
 )
 from headstart.app.ports.intakes import Flag, Intake, Intakes, Plan, Switchboard
 from headstart.app.ports.log import Cursor, EventLog, LoggedEvent, PersonalViews, Views
+from headstart.app.ports.older import (
+    Existing,
+    OlderRow,
+    OlderSystem,
+    OlderTable,
+    Past,
+    Unreadable,
+)
 from headstart.app.ports.operations import (
     Conclusion,
     MoneyTroubles,
@@ -70,6 +78,7 @@ __all__ = [
     "End",
     "Ending",
     "EventLog",
+    "Existing",
     "Flag",
     "Intake",
     "Intakes",
@@ -81,12 +90,16 @@ __all__ = [
     "Money",
     "MoneyTroubles",
     "NotStorable",
+    "OlderRow",
+    "OlderSystem",
+    "OlderTable",
     "Operation",
     "OperationKind",
     "Operations",
     "OperatorActions",
     "Outside",
     "PaidRequest",
+    "Past",
     "PaymentEvent",
     "PaymentIntent",
     "Payments",
@@ -106,5 +119,6 @@ __all__ = [
     "SignIns",
     "Switchboard",
     "Unavailable",
+    "Unreadable",
     "Views",
 ]

@@ -2,7 +2,7 @@
 -- The last place that can no longer be overtaken by a transaction still running.
 select xid, id
 from headstart.session_events
-where xid < pg_snapshot_xmin(pg_current_snapshot())
+where xid < pg_snapshot_xmin(pg_current_snapshot()) and actor <> 'import'
 order by xid desc, id desc
 limit 1;
 
@@ -11,10 +11,11 @@ limit 1;
 -- anywhere in the server, still runs; null when none is waiting.
 select extract(epoch from headstart.clock() - min(at))::double precision
 from headstart.session_events
-where xid >= pg_snapshot_xmin(pg_current_snapshot());
+where xid >= pg_snapshot_xmin(pg_current_snapshot()) and actor <> 'import';
 
 -- log_after
 -- Events after a place, in an order that no late commit can change, with the card of each offer.
+-- What was taken over from an older system is no news.
 select e.xid, e.id, e.request_id, e.version, e.kind, e.at, e.payload, e.eligible,
        r.customer_id, headstart.clock() as now, to_jsonb(card) as card
 from headstart.session_events e
@@ -23,6 +24,7 @@ left join headstart.offer_cards card
     on card.session_id = e.request_id and e.kind in ('request_opened', 'request_reserved')
 where (e.xid, e.id) > (:xid::text::xid8, :id::bigint)
   and e.xid < pg_snapshot_xmin(pg_current_snapshot())
+  and e.actor <> 'import'
 order by e.xid, e.id
 limit :limit;
 

@@ -85,9 +85,11 @@ values (:process, clock_timestamp() + :lease::interval)
 on conflict (id) do update set alive_until = excluded.alive_until;
 
 -- place_at
--- The last event that is surely older; events of one moment may stand in any order.
+-- The last event that is surely older; events of one moment may stand in any order, and what was
+-- taken over from an older system stands long after its time.
 select xid, id from headstart.session_events
 where at < to_timestamp(:since_ms::double precision / 1000) - interval '1 minute'
+  and actor <> 'import'
 order by xid desc, id desc limit 1;
 
 -- standing_offers
