@@ -131,5 +131,6 @@ PARTS = {
     "lost-answers": "The commit happens, its answer never arrives, and the client repeats.",
     "crowd": "Everybody accepts the same request in the same instant.",
     "deadline-races": "Accepts aimed at the deadline, with the sweep at work.",
+    "takeover": "An older system's rows are taken over, some of them broken, while people book.",
     "two-stores": "The model of the database and PostgreSQL, asked the same things.",
 }

@@ -21,6 +21,7 @@ from rich.markup import escape
 from headstart.lab import stories
 from headstart.lab.chaos import running as monkey
 from headstart.lab.evidence import Evidence, publish, this_commit, this_machine
+from headstart.lab.older import takeover
 from headstart.lab.races import crowd, deadline, lost_answers
 from headstart.lab.sabotage import SABOTAGES
 
@@ -46,12 +47,14 @@ class Part(StrEnum):
     LOST_ANSWERS = lost_answers.PART
     CROWD = crowd.PART
     DEADLINE_RACES = deadline.PART
+    TAKEOVER = takeover.PART
     MONKEY = "monkey"
 
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How deep a part goes: stories, lost answers, people in a crowd, races, or requests."""
+    """How deep a part goes: stories, lost answers, people in a crowd, races, older rows,
+    or requests."""
 
     ci: int
     nightly: int
@@ -67,6 +70,7 @@ DEPTHS: Mapping[Part, Depth] = {
     Part.LOST_ANSWERS: Depth(50, 1_000, 10_000),
     Part.CROWD: Depth(500, 10_000, 10_000),
     Part.DEADLINE_RACES: Depth(1_000, 50_000, 500_000),
+    Part.TAKEOVER: Depth(1_000, 100_000, 1_000_000),
     Part.MONKEY: Depth(150, 50_000, 250_000),
 }
 REQUESTS_PER_KILL = 100
@@ -92,6 +96,7 @@ def _run(part: Part, depth: int, first: int, processes: int) -> Evidence:
         Part.LOST_ANSWERS: lambda: lost_answers.run(depth, first, _tell),
         Part.CROWD: lambda: crowd.run(depth, first, _tell),
         Part.DEADLINE_RACES: lambda: deadline.run(depth, first, _tell),
+        Part.TAKEOVER: lambda: takeover.run(depth, first, _tell),
         Part.MONKEY: lambda: _monkey(depth, first),
     }
     return runs[part]()
