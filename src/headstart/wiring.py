@@ -81,8 +81,7 @@ def database(settings: Settings) -> Iterator[str]:
     if settings.database_url:
         yield settings.database_url
         return
-    directory = data_directory(settings)
-    with running(directory) as address:
+    with running(directory := data_directory(settings)) as address:
         (directory / ADDRESS_FILE).write_text(address)
         yield address
 
@@ -383,8 +382,7 @@ def real_time() -> datetime:
 
 @asynccontextmanager
 async def loops(assembled: Service, dsn: str, *, feed: bool) -> AsyncIterator[None]:
-    """Run the deadlines, the money, the checkpoints, the listener and, for a web process, the feed
-    meanwhile."""
+    """Run all loops meanwhile: without ``feed``, those that a worker needs."""
     listen_on = assembled.settings.listen_url or dsn
     running_loops = [assembled.deadlines.run(), Listener(listen_on, assembled.wakeups).run()]
     if feed:

@@ -106,7 +106,7 @@ class Line:
 
     async def begin(self, *headers: str) -> None:
         """A POST to the hook, without its body."""
-        lines = (f"POST {HOOK} HTTP/1.1", "Host: headstart", *headers, "", "")
+        lines = (f"POST {HOOK} HTTP/1.1", "Host: 127.0.0.1", *headers, "", "")
         await self.say("\r\n".join(lines).encode())
 
     async def status(self) -> int:
