@@ -6,12 +6,14 @@ The numbers are those of the table in docs/explanation/payment-attacks.md.
 import json
 import os
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 from uuid import uuid4
 
 import pytest
 
+from headstart.app import cashier
 from headstart.payments import gateway as gateway_module
 from headstart.payments.sandbox import SANDBOX_WEBHOOK_SECRET
 from headstart.store.postgres import connected
@@ -71,6 +73,7 @@ each_fault = pytest.mark.parametrize("fault", FAULTS)
 async def hasty(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bank]:
     """A service that does not wait long for Stripe, nor its people for a slow call."""
     monkeypatch.setattr(gateway_module, "REQUEST_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(cashier, "WAIT_MIN", timedelta(seconds=0.1))
     async with (
         world_on(database) as world,
         connected(database, connections_max=2, role=None) as pool,
