@@ -1,7 +1,9 @@
 """Log-out, suspension, disabling and expiry act at once, also on what is open, in all processes."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
+
+import pytest
 
 from headstart.core.access import Principal, Role
 from headstart.identity.bearers import LEEWAY
@@ -92,13 +94,16 @@ async def test_a_lost_wake_up_keeps_nobody_signed_in(world: World) -> None:
     assert await refused(world, world.operator) == (401, "unauthenticated")
 
 
-async def test_a_stream_ends_with_its_token(world: World) -> None:
+async def test_a_stream_ends_with_its_token(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     who = Principal(Role.CUSTOMER, world.cast.customer)
-    token = world.service.tokens.mint(who, lifetime=timedelta(seconds=1) - LEEWAY)
+    token = world.service.tokens.mint(who, lifetime=timedelta(hours=1))
     headers = {"Authorization": f"Bearer {token}"}
+    over = datetime.now(UTC) + timedelta(hours=1, seconds=1) + LEEWAY
     async with listening(world, headers) as stream:
         await until(stream, "ready")
+        monkeypatch.setattr(world.service.standing, "_now", lambda: over)
         assert [one async for one in stream][-1].data["reason"] == "expired"
+    monkeypatch.setattr(world.service.bearers, "_now", lambda: over)
     assert await refused(world, headers) == (401, "unauthenticated")
 
 
