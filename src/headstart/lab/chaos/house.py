@@ -35,7 +35,7 @@ SETTINGS = {
     "track_commit_timestamp": "on",
     "max_connections": "150",
 }
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0  # of a start: no promise, and a busy machine is slow
 POLL_S = 0.02
 ASK_PATIENCE_S = 2.0
 
