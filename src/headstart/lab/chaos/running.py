@@ -120,8 +120,10 @@ async def _run(
             began_s = time.perf_counter()
             verdicts = judge(report.history)
             total.add(report, time.perf_counter() - began_s)
-            violations += _sentences(verdicts)
-            tell(_line(number, rounds, report, verdicts, total.judged_s))
+            broken = list(_sentences(verdicts))
+            violations += broken
+            for words in (_line(number, rounds, report, verdicts, total.judged_s), *broken):
+                tell(words)
     return total, violations
 
 
