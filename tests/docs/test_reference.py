@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from fastapi.routing import APIRoute, APIRouter
 
+from headstart.app.messages import EXAMPLES
 from headstart.app.views import OFFER_FIELDS
 from headstart.core.audience import EVENT_NAMES
 from headstart.core.refusals import Refusal
-from headstart.lab.reference import COMMAND, PARTS, parts_of, remade
-from headstart.lab.reference_events import EXAMPLES
+from headstart.lab.reference import COMMAND, FILES, PARTS, parts_of, remade
 from headstart.lab.reference_tables import LABEL_VALUES
 from headstart.settings import Settings
 from headstart.telemetry import FALLBACKS, MATCHES, SOCKET_ENDS, SOCKET_JOINS, WEBHOOKS
@@ -34,6 +34,12 @@ generated = [page for page in pages() if parts_of(text_of(page))]
 def test_a_generated_page_is_what_the_code_says(page: Path) -> None:
     same = remade(text_of(page)) == text_of(page)
     assert same, f"{name_of(page)} is out of date. Make it again:\n{COMMAND}"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_generated_file_is_what_the_code_says(name: str) -> None:
+    same = text_of(DOCS / name) == FILES[name]()
+    assert same, f"{name} is out of date. Make it again:\n{COMMAND}"
 
 
 def test_every_generated_part_has_its_page() -> None:

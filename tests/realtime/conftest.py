@@ -20,6 +20,7 @@ from headstart.realtime.limits import SOCKET_PATH
 from headstart.store.people import PeopleStore
 from headstart.store.receipts import ReceiptStore
 from tests.conftest import store_cast, with_database
+from tests.documented import require_documented
 from tests.payments.stand import until
 from tests.web.conftest import World, world_on
 
@@ -49,6 +50,7 @@ class Talker:
         """The next frame."""
         async with asyncio.timeout(GUARD_S):
             frame: list[Any] = json.loads(await self.socket.recv())
+        require_documented(frame)
         self.frames.append(frame)
         return frame
 

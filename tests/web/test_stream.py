@@ -11,6 +11,7 @@ import pytest
 
 from headstart.app.feed import Subscription, TooSlow
 from headstart.app.ports import Unavailable
+from tests.documented import require_documented_event
 from tests.web.conftest import World
 
 
@@ -31,7 +32,9 @@ async def messages(lines: AsyncIterator[str]) -> AsyncIterator[Message]:
             name, _, value = line.partition(":")
             fields[name] = value.strip()
         elif "data" in fields:
-            yield Message(fields.get("id"), fields["event"], json.loads(fields["data"]))
+            heard = Message(fields.get("id"), fields["event"], json.loads(fields["data"]))
+            require_documented_event(heard.event, heard.data)
+            yield heard
             fields = {}
         else:
             fields = {}

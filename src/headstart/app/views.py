@@ -38,6 +38,9 @@ _PERSONAL_REASONS = frozenset(
     }
 )
 
+PAYLOAD_VERSION = 1
+"""Of what every message says. Fields may be added to it; whatever else changes, raises it."""
+
 ASKED_BY_NAME = "A customer you helped before is requesting you specifically!"
 
 
@@ -53,6 +56,7 @@ def offer_card(row: Mapping[str, Any], now: datetime) -> Payload:
 def notice_payload(notice: Notice, logged: LoggedEvent) -> Payload:
     """The payload of one frame; with a card it needs no further request to be shown."""
     payload: Payload = {
+        "payload_version": PAYLOAD_VERSION,
         "session_id": str(logged.request_id),
         "version": logged.version,
         "at": logged.at.isoformat(),

@@ -16,7 +16,7 @@ MAY_BE_TOLD = frozenset(
     {"topic", "session_id", "mechanic_id", "version", "status", "stage", "priority", "at"}
     | {"server_now", "created_at", "due_at", "priority_window_minutes", "message", "reason"}
     | {"fallback_reason", "plan", "plan_name", "minutes", "session_type", "pay", "currency"}
-    | {"customer_first_name", "vehicle", "concern", "urgent", "specialist"}
+    | {"customer_first_name", "vehicle", "concern", "urgent", "specialist", "payload_version"}
 )
 
 

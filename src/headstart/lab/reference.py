@@ -4,6 +4,7 @@
 stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``; the text around it is a person's.
 """
 
+import json
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ from headstart.lab.reference_tables import (
     refusals_part,
     settings_part,
 )
+from headstart.web import asyncapi
 
 DOCS = Path(__file__).parents[3] / "docs"
 COMMAND = "./dev run -- python -m headstart.lab.reference"
@@ -85,11 +87,19 @@ def parts_of(text: str) -> list[str]:
     return [found[2] for found in _PART.finditer(text)]
 
 
+def asyncapi_file() -> str:
+    """The AsyncAPI document, for those who have no running service at hand."""
+    return json.dumps(asyncapi.document(), indent=1) + "\n"
+
+
+FILES: Mapping[str, Callable[[], str]] = {"reference/asyncapi.json": asyncapi_file}
+
+
 def main() -> None:
-    """Write every page whose generated parts have changed."""
-    for path in sorted(DOCS.rglob("*.md")):
-        text = path.read_text(encoding="utf-8")
-        if (now := remade(text)) != text:
+    """Write every page whose generated parts have changed, and every file that is generated."""
+    pages = {path: remade(path.read_text(encoding="utf-8")) for path in sorted(DOCS.rglob("*.md"))}
+    for path, now in {**pages, **{DOCS / name: made() for name, made in FILES.items()}}.items():
+        if not path.exists() or path.read_text(encoding="utf-8") != now:
             path.write_text(now, encoding="utf-8")
             sys.stdout.write(f"wrote {path.relative_to(DOCS.parent)}\n")
 

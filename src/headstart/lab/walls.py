@@ -271,6 +271,7 @@ GET /api/v1/stream                   401    200      200      200       200     
 GET /api/v1/logins                   401    403      403      403       403      403       200
 PUT /api/v1/logins                   401    403      403      403       403      403       200
 GET /api/v1/openapi.json             200    200      200      200       200      200       200
+GET /api/v1/asyncapi.json            200    200      200      200       200      200       200
 POST /webhooks/stripe                400    400      400      400       400      400       400
 GET /healthz                         200    200      200      200       200      200       200
 GET /readyz                          200    200      200      200       200      200       200

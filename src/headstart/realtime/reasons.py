@@ -65,6 +65,8 @@ class End(StrEnum):
         return _CODES[self]
 
 
+CHANNEL_CODES = 4400  # from here on
+
 _CODES = {
     End.TOKEN_EXPIRED: 4401,
     End.SIGNED_OUT: 4401,
@@ -83,3 +85,8 @@ _CODES = {
     End.NO_CHANNEL: 1013,
     End.MALFORMED: 1008,
 }
+
+
+def ends_of_channels() -> list[End]:
+    """The ends that are told by ``phx_error``."""
+    return [end for end in End if end.code >= CHANNEL_CODES]

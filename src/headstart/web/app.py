@@ -7,6 +7,7 @@ from starlette.types import ASGIApp
 from headstart import __version__
 from headstart.settings import Mode
 from headstart.web import api, demo, health, logins, operators, pages, stream, webhook
+from headstart.web.asyncapi import route as asyncapi
 from headstart.web.doors import require_doors
 from headstart.web.edges import guarded
 from headstart.web.edges.limits import Limits, within_limits
@@ -15,7 +16,14 @@ from headstart.web.openapi import install_document
 from headstart.web.problems import install_problem_handlers
 from headstart.web.service import Service
 
-FOR_PEOPLE = (api.router, operators.router, logins.router, stream.router, pages.router)
+FOR_PEOPLE = (
+    api.router,
+    operators.router,
+    logins.router,
+    stream.router,
+    asyncapi.router,
+    pages.router,
+)
 FOR_MACHINES = (webhook.router, health.router)
 ROUTERS = (*FOR_PEOPLE, *FOR_MACHINES)
 
