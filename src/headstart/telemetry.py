@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from asyncio import CancelledError
 from contextlib import suppress
 from typing import Any
 
@@ -71,14 +72,18 @@ class _Libraries(logging.Handler):
     """What libraries log, as one line of ours each."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """With the trace, but for the driver's: that a database is away needs none."""
+        """With the trace, but for the driver's (that a database is away needs none) and for what
+        was given up."""
         known: dict[str, Any] = {"logger": record.name, "said": record.getMessage()}
         error = record.exc_info[1] if record.exc_info else None
+        level = record.levelno
         if error is not None:
             known["error"] = f"{type(error).__name__}: {error}"
-        if error is not None and not record.name.startswith("asyncpg"):
+        if isinstance(error, CancelledError):
+            level = logging.INFO  # a stream that was open when the server had to end: no fault
+        elif error is not None and not record.name.startswith("asyncpg"):
             known["exc_info"] = record.exc_info
-        structlog.get_logger().log(record.levelno, "library_reports", **known)
+        structlog.get_logger().log(level, "library_reports", **known)
 
 
 def configure_logging(*, readable: bool) -> None:

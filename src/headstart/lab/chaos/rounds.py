@@ -38,7 +38,10 @@ WATCH_S = 0.1
 CALM_S = 0.5  # in which all servers answer a question each
 CALM_LOOKS = 5
 LIVENESS_S_MAX = 120.0
-HARMLESS = "timeout graceful shutdown exceeded"  # of the web server: a slow good-bye
+HARMLESS = (
+    "timeout graceful shutdown exceeded",  # of the web server: a slow good-bye
+    "Resetting connection with an active transaction",  # of the pool: it cleans up, as it must
+)
 ERROR_CHARACTERS_MAX = 3_000
 ALARMS = {"feed_held_up_by_a_foreign_transaction"}  # nothing is wrong with who raises them
 
@@ -267,4 +270,4 @@ def _said_wrong(servers: Sequence[Server]) -> Iterator[str]:
 def _is_error(line: str) -> bool:
     said = json.loads(line)
     grave = said["level"] in ("error", "critical") and said["event"] not in ALARMS
-    return grave and HARMLESS not in line
+    return grave and not any(words in line for words in HARMLESS)
