@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import ssl
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +60,18 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         if missed:
             terminalreporter.section(banner, sep="!", red=True, bold=True)
             terminalreporter.write_line(f"Skipped: {len(missed)}. {remedy}")
+
+
+_tls_context = cache(ssl.create_default_context)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _read_the_authorities_once() -> Iterator[None]:
+    """Every HTTP client reads all certificate authorities, though loopback needs none of them:
+    thousands of clients are made here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", _tls_context)
+        yield
 
 
 @pytest.fixture(scope="session")
