@@ -69,6 +69,8 @@ insert into logins (issuer, subject) values ('an issuer', 'a subject');
 insert into realtime_processes (id, alive_until) values (gen_random_uuid(), now());
 insert into realtime_bookmarks (role, person, topic, xid, event_id, moved_at)
 values ('operator', gen_random_uuid(), 'a topic', '1', 1, now());
+insert into publications (name, xid, event_id, held_until, moved_at)
+values ('elsewhere', '1', 1, now(), now());
 insert into sign_ins (key, role, person_id, lapses_at, ends_at)
 select sha256('a secret'), 'operator', gen_random_uuid(), now(), now()"""
 

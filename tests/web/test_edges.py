@@ -9,9 +9,11 @@ from uuid import UUID, uuid4
 import jwt
 import pytest
 
+from headstart.app.ports import Unavailable
 from headstart.core.access import Principal, Role
 from headstart.core.refusals import Refusal
 from headstart.store.people import PeopleStore
+from headstart.store.presences import PresenceStore
 from headstart.web.app import create_app
 from headstart.web.problems import PROBLEM_TYPE, STATUS_OF_REFUSAL
 from tests.web.conftest import World
@@ -260,7 +262,14 @@ async def test_an_operator_undoes_a_match(world: World) -> None:
     assert (await world.order(request_id, "cancellation", world.operator)).status_code == 200
 
 
-async def test_a_mechanic_is_online_only_while_the_lease_lasts(world: World) -> None:
+async def unavailable(*_: object) -> None:
+    """What a store does whose database is away."""
+    raise Unavailable
+
+
+async def test_a_mechanic_is_online_while_the_lease_lasts_and_offline_when_that_is_certain(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mechanic = world.cast.favorite
     path = f"/api/v1/mechanics/{mechanic}/status"
 
@@ -268,16 +277,29 @@ async def test_a_mechanic_is_online_only_while_the_lease_lasts(world: World) -> 
         answer: dict[str, Any] = (await world.client.get(path, headers=world.customer)).json()
         return answer
 
-    assert await online() == {"is_online": False, "last_seen": None}
-    presence = {"on_duty": True}
-    put = await world.client.put(
-        "/api/v1/presence", json=presence, headers=world.mechanic(mechanic)
-    )
-    assert put.status_code == 200
-    assert (await online())["is_online"] is True
+    assert await online() == {"is_online": None, "last_seen": None}
+    for on_duty in (False, True):
+        body, headers = {"on_duty": on_duty}, world.mechanic(mechanic)
+        put = await world.client.put("/api/v1/presence", json=body, headers=headers)
+        assert put.status_code == 200
+        assert (await online())["is_online"] is on_duty
     advanced = await world.client.post("/demo/clock", json={"seconds": 61, "reason": "a test"})
     assert advanced.status_code == 200
+    assert (await online())["is_online"] is None  # nobody has listened for so long
+    people = world.service.people
+    assert isinstance(people, PeopleStore)
+    watch = "update headstart.presence_watch set since = clock_timestamp() - interval '61 s'"
+    await people._executor.execute(watch)
     assert (await online())["is_online"] is False
+    await people._executor.execute(f"{watch}, until = clock_timestamp() - interval '1 s'")
+    assert (await online())["is_online"] is None  # nobody is there to hear a heartbeat
+    await PresenceStore(people._executor).watch(30)
+    assert (await online())["is_online"] is None  # and only since now there is
+    await people._executor.execute(watch)
+    assert (await online())["is_online"] is False
+    monkeypatch.setattr(people, "presence", unavailable)
+    assert await online() == {"is_online": None, "last_seen": None}
+    monkeypatch.undo()
     unknown = await world.client.get(f"/api/v1/mechanics/{uuid4()}/status", headers=world.customer)
     assert unknown.status_code == 404
 

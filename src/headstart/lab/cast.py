@@ -29,6 +29,8 @@ class Cast:
         self.others = [stage.mechanic(name).on_duty() for name in ("Otto", "Olga")]
         if favorite_online:
             self.favorite.on_duty()
+        else:
+            self.favorite.off_duty()
         self.customer = stage.customer("Carla", self.favorite)
         self.operator = stage.operator()
         everybody = [self.favorite, *self.others, self.customer, self.operator]

@@ -111,6 +111,8 @@ TABLES: Mapping[str, Table] = {
     "sign_ins": Table(_NOBODY, operator=None, writes=_ALL),
     "realtime_processes": Table(_NOBODY, operator=None, writes=_ALL),
     "realtime_bookmarks": Table(_NOBODY, operator=None, writes=_ALL),
+    "presence_watch": Table(_NOBODY, ANY, None, ANY, ANY, writes=frozenset({Verb.UPDATE})),
+    "publications": Table(_NOBODY, operator=None, writes=_KEEPS),
     "schema_migrations": Table(_NOBODY, operator=None),
     # views, which show what their reader may see
     "offer_cards": Table(_REQUESTS, None, KNOWN),

@@ -96,6 +96,11 @@ class Person:
         self.put("/presence", {"on_duty": True}).raise_for_status()
         return self
 
+    def off_duty(self) -> Self:
+        """A mechanic goes."""
+        self.put("/presence", {"on_duty": False}).raise_for_status()
+        return self
+
     def listen(self, *, after: str = "") -> "Listener":
         """Open the stream, as a browser does, after a cursor; returns when it is ready."""
         return self.open_stream(self, after)

@@ -25,6 +25,7 @@ from headstart.realtime.topics import Kind
 
 LOOK_S = 1.0
 BEATS_PER_LEASE = 3
+WATCHED_PER_LEASE = 0.5  # one missed beat of ours is a gap in which nobody may have listened
 META_FIELDS = ("status", "online_at")  # what others may be shown of a client's own words
 META_CHARACTERS_MAX = 64
 REF_CHARACTERS = 16
@@ -95,7 +96,7 @@ class Presences:
             await self._nap()
 
     async def beat(self) -> None:
-        """Whoever answers pings is there. Nobody goes on duty by that."""
+        """Whoever answers pings is there; nobody goes on duty by that. And we are here to hear."""
         there = {
             MechanicId(channel.who.id)
             for channel in self._channels()
@@ -103,6 +104,7 @@ class Presences:
         }
         if there:
             await self._stored.renew(list(there), self._lease_s)
+        await self._stored.watch(self._lease_s * WATCHED_PER_LEASE)
 
     async def _look(self) -> None:
         """Tell those who watch what has changed since they were told last."""

@@ -27,6 +27,10 @@ class PresenceStore(Postgres):
         lease = timedelta(seconds=lease_s)
         await self.rows("renew_presence", mechanics=mechanics, lease=lease)
 
+    async def watch(self, patience_s: float) -> None:
+        """A gap in this is a time in which silence proves nothing."""
+        await self.rows("watch_presence", patience=timedelta(seconds=patience_s))
+
     async def everybody(self) -> Mapping[MechanicId, Mapping[str, Any]]:
         """Up to SHOWN_MAX."""
         rows = await self.rows("everybody_present", limit=SHOWN_MAX)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from headstart.app.intake import Booking
+from headstart.app.ports import Unavailable
 from headstart.app.views import Payload, customer_view, offer_card
 from headstart.core import commands
 from headstart.core.access import ORDERED_BY, Operation, Principal, Role, may, relation
@@ -291,12 +292,19 @@ async def put_presence(body: NewPresence, who: SignedIn, service: Headstart) -> 
 
 @router.get("/mechanics/{mechanic_id}/status", dependencies=[door(Operation.PRESENCE_READ)])
 async def mechanic_status(mechanic_id: UUID, _: SignedIn, service: Headstart) -> Payload:
-    """Whether a mechanic is online, and when they were last seen."""
-    if await service.people.mechanic(MechanicId(mechanic_id)) is None:
+    """Whether a mechanic is online, and when they were last seen. ``is_online`` is null when nobody
+    can know it now: nobody is ever called offline who may only not have been heard.
+    """
+    try:
+        known = await service.people.mechanic(MechanicId(mechanic_id))
+        presence = await service.people.presence(MechanicId(mechanic_id))
+    except Unavailable:
+        return {"is_online": None, "last_seen": None}
+    if known is None:
         raise Problem(HTTPStatus.NOT_FOUND, "unknown_mechanic", "There is no such mechanic.")
-    presence = await service.people.presence(MechanicId(mechanic_id))
-    last_seen = presence["last_seen"].isoformat() if presence else None
-    return {"is_online": bool(presence and presence["is_online"]), "last_seen": last_seen}
+    if presence is None:
+        return {"is_online": None, "last_seen": None}
+    return {"is_online": presence["is_online"], "last_seen": presence["last_seen"].isoformat()}
 
 
 @router.get("/favorites", dependencies=[door(Operation.FAVORITE_READ)])

@@ -145,9 +145,9 @@ class Presence(Document):
 
 
 class MechanicStatus(Document):
-    """Whether a mechanic is online."""
+    """Whether a mechanic is online; null when nobody can know it now."""
 
-    is_online: bool
+    is_online: bool | None
     last_seen: datetime | None
 
 

@@ -19,6 +19,10 @@ class Presences(Protocol):
         """Those of them who are on duty are still there."""
         ...
 
+    async def watch(self, patience_s: float) -> None:
+        """Heartbeats are taken here; after ``patience_s`` without this, perhaps no more."""
+        ...
+
     async def everybody(self) -> Mapping[MechanicId, Mapping[str, Any]]:
         """The approved mechanics who are online, and what others may see of each."""
         ...

@@ -83,8 +83,7 @@ where f.customer_id = headstart.person('customer') and f.mechanic_id = :mechanic
 -- favorites
 -- The favourites of the customer who asks, with what is known of their availability.
 select m.id as mechanic_id, m.name, f.since, f.rank, m.status = 'approved' as approved,
-       coalesce(p.on_duty and p.lease_until > (select headstart.clock()), false) as is_online,
-       p.last_seen
+       headstart.is_online(p.on_duty, p.lease_until, p.last_seen) as is_online, p.last_seen
 from headstart.favorites f
 join headstart.mechanics m on m.id = f.mechanic_id
 left join headstart.presence p on p.mechanic_id = m.id
@@ -112,8 +111,8 @@ set on_duty = excluded.on_duty, lease_until = excluded.lease_until, last_seen = 
 returning on_duty, lease_until, last_seen;
 
 -- presence
--- Whether a mechanic is online, and when they were last seen; no row: never seen.
-select on_duty, on_duty and lease_until > (select headstart.clock()) as is_online, last_seen
+-- Whether a mechanic is online (null: nobody can know), and when they were last seen; no row: never.
+select on_duty, headstart.is_online(on_duty, lease_until, last_seen) as is_online, last_seen
 from headstart.presence where mechanic_id = :mechanic_id;
 
 -- clock_ahead

@@ -124,6 +124,12 @@ set lease_until = now + :lease::interval, last_seen = now
 from (select headstart.clock() as now) seen
 where mechanic_id = any (:mechanics::uuid[]) and on_duty;
 
+-- watch_presence
+-- Somebody is here to take heartbeats, until further notice or for as long as this.
+update headstart.presence_watch
+set since = case when until < clock_timestamp() then clock_timestamp() else since end,
+    until = clock_timestamp() + :patience::interval;
+
 -- everybody_present
 -- Approved mechanics who are online, and what others may see of them.
 select p.mechanic_id, p.meta
