@@ -53,6 +53,19 @@ CHECKPOINT_ERRORS = Counter(
 )
 
 
+def within(histogram: Histogram, share: float) -> tuple[float, int] | None:
+    """The bound under which this share of all observations stayed, infinite beyond the last one,
+    and how many there were in this process; None before the first."""
+    samples = [one for metric in histogram.collect() for one in metric.samples]
+    counts = [
+        (float(one.labels["le"]), int(one.value)) for one in samples if one.name.endswith("_bucket")
+    ]
+    total = counts[-1][1]
+    if not total:
+        return None
+    return next(bound for bound, count in counts if count >= share * total), total
+
+
 class _StandardError:
     """Writes lines, and never fails: a closed pipe must not stop what is being reported on."""
 

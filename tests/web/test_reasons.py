@@ -111,12 +111,12 @@ async def test_what_operators_did_is_for_operators(who: str, world: World) -> No
 
 
 async def test_the_page_asks_for_a_reason_too(world: World) -> None:
-    form = {"enabled": "false"}
+    form = {"enabled": "false", "confirmed": "yes"}
     refused = await world.client.post("/admin/flag", data=form, headers=world.operator)
     assert refused.status_code == 422
     said = form | {"reason": "a trial"}
     done = await world.client.post("/admin/flag", data=said, headers=world.operator)
     assert done.status_code == 303
-    assert "a trial" in await page(world, "/admin", world.operator)
+    assert "a trial" in await page(world, "/admin/flags", world.operator)
     refused = await world.client.post("/admin/operations/1/attempt", headers=world.operator)
     assert refused.status_code == 422

@@ -13,6 +13,7 @@ import structlog
 from headstart.app.ports import Cursor, EventLog, LoggedEvent, Unavailable
 from headstart.app.views import Payload, notice_payload
 from headstart.app.wakeups import Wakeups
+from headstart.app.watch import FEED_WAITS_S_MAX
 from headstart.core.access import Operation, Principal, Role, may, owning
 from headstart.core.audience import (
     EligibleMechanics,
@@ -31,7 +32,6 @@ RECENT_EVENTS_MAX = 2_000  # kept in memory, for the many who come back after a 
 QUEUE_FRAMES_MAX = 256
 POLL_S = 0.5  # the backstop when a wake-up is lost
 RETRY_S = 0.25
-STALL_REPORTED_S = 2.0
 
 log = structlog.get_logger()
 
@@ -225,7 +225,7 @@ class Feed:
                 break
         self.stall_s = await self._log.stall_s()
         FEED_STALL_S.set(self.stall_s)
-        if self.stall_s > STALL_REPORTED_S:
+        if self.stall_s > FEED_WAITS_S_MAX:
             log.error("feed_held_up_by_a_foreign_transaction", stall_s=round(self.stall_s, 1))
 
     def forget_recent(self) -> None:

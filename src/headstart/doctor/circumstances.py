@@ -1,8 +1,9 @@
 """What surrounds the trail: the schema and its guards, what is late or stuck, clocks, secrets."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from headstart.app.watch import OVERDUE_AFTER, UNSETTLED_AFTER
 from headstart.doctor.findings import Findings, Severity
 from headstart.secrecy import is_weak
 from headstart.settings import Mode, Settings
@@ -21,8 +22,6 @@ GUARDIANS = frozenset(
         *((table, "one_after_the_other") for table in KEPT_FOR_GOOD[1:-1]),
     }
 )
-OVERDUE_AFTER = timedelta(seconds=30)
-STUCK_AFTER = timedelta(minutes=15)
 SKEW_S_WARNING = 2.0
 SKEW_S_MAX = 30.0
 
@@ -70,7 +69,7 @@ async def check_feed(store: AuditStore, findings: Findings) -> None:
 
 async def check_money(store: AuditStore, findings: Findings) -> None:
     """Nothing is owed for long, and nothing was refused."""
-    found = await store.stuck_operations(STUCK_AFTER)
+    found = await store.stuck_operations(UNSETTLED_AFTER)
     if found["stuck"]:
         findings.fail(MONEY, [f"{found['stuck']:,} operations are due and do not get done"])
     if found["refused"]:

@@ -288,7 +288,7 @@ GET /dashboard                       401    200      200      403       403     
 GET /mechanic                        401    403      403      200       200      200       403
 POST /mechanic/duty                  401    403      403      303       303      303       403
 GET /admin                           401    403      403      403       403      403       200
-GET /admin/flags                     401    403      403      403       403      403       303
+GET /admin/flags                     401    403      403      403       403      403       200
 POST /admin/flag                     401    403      403      403       403      403       303
 POST /admin/operations/{id}/attempt  401    403      403      403       403      403       303
 POST /admin/troubles/{id}/dismissal  401    403      403      403       403      403       303

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from headstart.core.access import Principal
 from headstart.core.request import MechanicId, RequestId
+from headstart.store.board import BoardStore
 from headstart.store.postgres import Postgres
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ class ViewStore:
 
 class PersonalViewStore(Postgres):
     """The port ``PersonalViews``. Made by ``ViewStore`` only."""
+
+    @property
+    def board(self) -> BoardStore:
+        """In the same transaction, with the same eyes."""
+        return BoardStore(self._executor)
 
     async def offers(self) -> Sequence[Mapping[str, Any]]:
         """Reserved ones first."""

@@ -9,13 +9,13 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from headstart.app.ports import Unavailable
+from headstart.app.watch import SWEEP_SILENCE_S_MAX
 from headstart.core.access import Operation
 from headstart.settings import Mode
 from headstart.web.doors import admit, open_door
 from headstart.web.people import Headstart, Visitor
 
 READY_PATIENCE_S = 2.0
-SWEEP_SILENCE_S_MAX = 10.0
 
 router = APIRouter(include_in_schema=False)
 

@@ -68,6 +68,16 @@ def time_left(due: datetime | str, now: datetime | str) -> str:
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
+def how_long(limit: datetime | str, now: datetime | str) -> str:
+    """What is left until a limit, or how long it is over, at a glance."""
+    left_s = ceil((instant(limit) - instant(now)).total_seconds())
+    seconds = abs(left_s)
+    length = f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
+    if seconds >= 7200:
+        length = f"{seconds // 3600} h"
+    return f"{length} left" if left_s >= 0 else f"over by {length}"
+
+
 def percent_left(due: datetime | str, now: datetime | str, whole_s: float) -> int:
     """How much of a window is left, for the ring."""
     left_s = (instant(due) - instant(now)).total_seconds()
@@ -101,6 +111,7 @@ _environment.filters |= {
     "moment": moment,
     "iso": iso,
     "time_left": time_left,
+    "how_long": how_long,
     "percent_left": percent_left,
     "minutes": minutes,
     "first_name": first_name,

@@ -9,6 +9,7 @@ from headstart.app.ports.audit import (
     OperatorActions,
     Outside,
 )
+from headstart.app.ports.board import Board, Wanted
 from headstart.app.ports.intakes import Flag, Intake, Intakes, Plan, Switchboard
 from headstart.app.ports.log import Cursor, EventLog, LoggedEvent, PersonalViews, Views
 from headstart.app.ports.older import (
@@ -65,6 +66,7 @@ from headstart.app.ports.sign_ins import (
 __all__ = [
     "HEEDED_EVENTS",
     "AuditTrail",
+    "Board",
     "Bookmark",
     "By",
     "CaptureMode",
@@ -121,4 +123,5 @@ __all__ = [
     "Unavailable",
     "Unreadable",
     "Views",
+    "Wanted",
 ]

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from headstart.app.ports.board import Board
 from headstart.core.access import Principal
 from headstart.core.events import Event
 from headstart.core.request import CustomerId, MechanicId, RequestId
@@ -58,6 +59,11 @@ class EventLog(Protocol):
 class PersonalViews(Protocol):
     """Rows behind the snapshots that every screen starts from, as one person may see them: what is
     not for them does not exist."""
+
+    @property
+    def board(self) -> Board:
+        """The whole shop; for operators only."""
+        ...
 
     async def offers(self) -> Sequence[Mapping[str, Any]]:
         """Cards of what this mechanic may accept now; reserved ones first."""

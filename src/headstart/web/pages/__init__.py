@@ -2,11 +2,22 @@
 
 from fastapi import APIRouter
 
-from headstart.web.pages import admin, dashboard, home, intake, mechanic, request, sign_in
+from headstart.web.pages import (
+    admin,
+    admin_flags,
+    admin_request,
+    dashboard,
+    home,
+    intake,
+    mechanic,
+    request,
+    sign_in,
+)
 from headstart.web.pages.errors import present
 
 __all__ = ["present", "router"]
 
 router = APIRouter(include_in_schema=False)
-for page in (home, dashboard, intake, request, mechanic, admin, sign_in):
+OPERATORS = (admin, admin_request, admin_flags)
+for page in (home, dashboard, intake, request, mechanic, *OPERATORS, sign_in):
     router.include_router(page.router)

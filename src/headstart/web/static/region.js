@@ -32,7 +32,7 @@ export function refresh() {
 }
 
 async function load() {
-  const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
+  const answer = await fetch(location.pathname + location.search, { headers: { Accept: "text/html" } });
   if (!answer.ok) throw Object.assign(new Error("no page"), { status: answer.status });
   swap(await answer.text());
 }
@@ -49,12 +49,23 @@ function swap(text, handled = null) {
   }
   printed = print(fresh);
   localise(fresh);
+  keep(old, fresh);
   old.replaceWith(fresh);
   for (const listener of listeners) listener(old, handled);
   if (focused !== null) (document.getElementById(focused) ?? document.getElementById("main")).focus();
   const [was, is] = [old, fresh].map((one) => one.querySelector("[data-headline]")?.textContent);
   if (is && is !== was) announce(is);
   return page;
+}
+
+// What somebody has begun to fill in stays.
+function keep(old, fresh) {
+  for (const field of old.querySelectorAll("input[id], textarea[id], select[id]")) {
+    const same = fresh.querySelector(`#${CSS.escape(field.id)}`);
+    if (same?.type !== field.type) continue;
+    if (field.checked !== field.defaultChecked) same.checked = field.checked;
+    if (field.value !== field.defaultValue) same.value = field.value;
+  }
 }
 
 // Nothing new: a button that is just being pressed must not be replaced.
@@ -82,6 +93,8 @@ async function submit(event) {
     const answer = await fetch(form.action, { method: "POST", headers: { Accept: "text/html" }, body });
     if (!answer.ok) throw new Error("no page");
     changedHere();
+    form.reset();
+    form.closest("details")?.removeAttribute("open");
     const page = swap(await answer.text(), form.closest("[data-session]")?.dataset.session);
     notice.replaceChildren(...page.getElementById("notice").childNodes);
   } catch {
@@ -93,7 +106,9 @@ async function submit(event) {
 }
 
 export function begin() {
-  if (location.search.includes("said=")) history.replaceState(null, "", location.pathname);
+  const address = new URL(location.href);
+  address.searchParams.delete("said");
+  if (address.href !== location.href) history.replaceState(null, "", address);
   printed = print(region());
   heard(region().dataset.serverNow);
   localise(document);

@@ -1,0 +1,117 @@
+-- {wanted}
+-- Which requests an operator wants to see; null: all of them.
+(:plan::text is null or r.plan_code = :plan)
+  and (:mechanic::uuid is null or :mechanic = coalesce(r.reserved_for, r.matched_mechanic_id))
+  and (:ids::uuid[] is null or r.id = any (:ids))
+
+-- {described}
+-- A request in the words of whoever booked it.
+plan.name as plan_name, customer.first_name as customer, intake.vehicle, intake.urgent
+
+-- {with_words}
+-- Where those words stand.
+join headstart.plans plan on plan.code = r.plan_code
+join headstart.customers customer on customer.id = r.customer_id
+join headstart.intakes intake on intake.id = r.intake_id
+
+-- live_by_stage
+-- What is live, by stage: the :each with the least time left, and how many there are. A mechanic's
+-- job has no limit of ours unless somebody watches whether they come; it has a planned length.
+with live as (
+    select r.id, r.stage, r.due_at as limit_at, r.created_at as since
+    from headstart.session_requests r
+    where r.due_at is not null and r.status = 'pending' and {wanted}
+    union all
+    select r.id, 'matched', coalesce(r.due_at, r.matched_at + plan.minutes * interval '1 minute'),
+           r.matched_at
+    from headstart.session_requests r
+    join headstart.plans plan on plan.code = r.plan_code
+    where r.status = 'matched' and {wanted}
+), ranked as (
+    select live.*, count(*) over (partition by stage) as of_stage,
+           row_number() over (partition by stage order by limit_at, id) as place
+    from live
+    where :stage::text is null or stage = :stage
+)
+select r.id, r.version, ranked.stage, ranked.of_stage, ranked.limit_at, r.due_at, r.created_at,
+       coalesce(asked.at, ranked.since) as since,
+       coalesce(r.reserved_for, r.matched_mechanic_id) as mechanic_id, mechanic.name as mechanic,
+       {described}
+from ranked
+join headstart.session_requests r on r.id = ranked.id
+{with_words}
+left join headstart.mechanics mechanic
+    on mechanic.id = coalesce(r.reserved_for, r.matched_mechanic_id)
+left join lateral (
+    select e.at from headstart.session_events e
+    where e.request_id = r.id and e.kind = 'request_reserved'
+    order by e.version desc limit 1) asked on r.stage = 'reserved'
+where ranked.place <= :each
+order by ranked.stage, ranked.place;
+
+-- ended_lately
+-- What ended not longer ago than :since, newest first, as far as the latest :events tell.
+select r.id, r.version, r.status, ending.at, mechanic.id as mechanic_id, mechanic.name as mechanic,
+       {described}
+from (select * from headstart.session_events order by id desc limit :events) ending
+join headstart.session_requests r on r.id = ending.request_id
+{with_words}
+left join headstart.mechanics mechanic on mechanic.id = r.matched_mechanic_id
+where ending.kind in ('session_completed', 'request_cancelled', 'request_unfilled')
+  and ending.actor <> 'import'
+  and ending.at > headstart.clock() - :since::interval
+  and (:plan::text is null or r.plan_code = :plan)
+  and (:mechanic::uuid is null or r.matched_mechanic_id = :mechanic)
+order by ending.at desc
+limit :limit;
+
+-- stuck
+-- Where somebody had to act and nobody did: a deadline that passed, a match whose money is not taken,
+-- something owed at the payment service that does not get done. Oldest first.
+select 'overdue' as why, r.id as request_id, coalesce(r.stage, r.status) as detail,
+       r.due_at as since
+from headstart.session_requests r
+where r.due_at < headstart.clock() - :overdue_after::interval
+union all
+select 'not_captured', r.id, coalesce(o.state, 'missing'), r.matched_at
+from headstart.session_requests r
+left join headstart.stripe_operations o on o.key = 'capture:' || r.id
+where r.status = 'matched' and r.hold and o.state is distinct from 'done'
+  and r.matched_at < headstart.clock() - :unsettled_after::interval
+union all
+select 'unsettled', o.request_id, o.kind, o.due_at
+from headstart.stripe_operations o
+where o.due_at < headstart.clock() - :unsettled_after::interval and o.kind <> 'capture'
+order by since
+limit :limit;
+
+-- health
+-- What is late or owed just now, and when Stripe was last heard of.
+select headstart.clock() as now,
+       (select extract(epoch from headstart.clock() - min(due_at))::double precision
+        from headstart.session_requests where due_at < headstart.clock()) as late_s,
+       (select max(received_at) from headstart.stripe_events) as webhook_at,
+       owed.operations, owed.since as owed_since, owed.refused
+from (
+    select count(*) filter (where state = 'due') as operations,
+           min(created_at) filter (where state = 'due') as since,
+           count(*) filter (where state = 'refused') as refused
+    from headstart.stripe_operations
+    where due_at is not null or state = 'refused') owed;
+
+-- pulse
+-- What the alarms look at: who waits now, and how it went lately.
+select (select count(*) from headstart.session_requests where due_at is not null and stage is not null)
+           as pending,
+       (select min(created_at) from headstart.session_requests
+        where due_at is not null and stage is not null) as oldest,
+       count(*) filter (where outcome = 'unfilled') as unfilled,
+       count(first_matched_at) as matched,
+       percentile_cont(0.5) within group (
+           order by extract(epoch from first_matched_at - requested_at)) as match_p50_s
+from headstart.request_outcomes
+where requested_at > headstart.clock() - :since::interval;
+
+-- mechanics_by_name
+-- Whom one may choose from a list.
+select id, name, status from headstart.mechanics order by name, id limit :limit;
