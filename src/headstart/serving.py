@@ -11,7 +11,7 @@ from prometheus_client import start_http_server
 from headstart.realtime.socket import socket_class
 from headstart.settings import Settings
 from headstart.web.app import create_app
-from headstart.web.door import may_connect
+from headstart.web.door import SocketGate
 from headstart.web.edges.wire import CarefulProtocol
 from headstart.web.service import Service
 from headstart.wiring import loops, service
@@ -64,7 +64,7 @@ def _config(assembled: Service) -> uvicorn.Config:
         server_header=False,
         limit_concurrency=CONNECTIONS_MAX,
         timeout_graceful_shutdown=GRACE_S,
-        ws=socket_class(assembled.hub, may_connect(settings)),
+        ws=socket_class(assembled.hub, SocketGate(settings)),
     )
 
 

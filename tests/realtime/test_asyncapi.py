@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 from jsonschema_rs import ValidationError, validator_for
 
-from headstart.core.access import Role
 from headstart.realtime.topics import Kind
-from headstart.web.asyncapi import PATH, document
+from headstart.web.asyncapi import document
 from tests.conftest import CLIENTS_DID_NOT_RUN
 from tests.documented import require_documented
 from tests.realtime.clients import environment
-from tests.realtime.conftest import FEED, Town
+from tests.realtime.conftest import FEED
 from tests.realtime.test_official_clients import REQUIRED
 
 SPECIFICATION = "node_modules/@asyncapi/specs/schemas/3.0.0.json"
@@ -69,17 +68,3 @@ def test_every_reference_leads_somewhere_and_every_message_is_used() -> None:
 def test_a_frame_that_it_does_not_know_is_noticed(frame: list[Any]) -> None:
     with pytest.raises((AssertionError, ValidationError)):
         require_documented(frame)
-
-
-@pytest.mark.asyncio(loop_scope="module")
-async def test_it_is_read_beside_the_openapi_document_and_names_the_service(town: Town) -> None:
-    """And a payload says which version it is of."""
-    answer = await town.world.client.get(PATH)
-    assert answer.json()["servers"]["socket"]["host"] == town.world.client.base_url.netloc.decode()
-    async with town.talker() as talker:
-        request = await town.world.book()
-        topic = f"realtime:session_request:{request}"
-        await talker.join(topic, town.token(Role.CUSTOMER, town.world.cast.customer))
-        await town.world.order(request, "cancellation", town.world.customer)
-        told = await talker.until("request_cancelled")
-        assert told["payload"]["payload_version"] == 1

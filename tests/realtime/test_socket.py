@@ -9,8 +9,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from headstart.app.ports import Login
+from headstart.app.views import PAYLOAD_VERSION
 from headstart.core.access import Role
 from headstart.identity.tokens import ISSUER
+from headstart.web import asyncapi
 from tests.realtime.conftest import FEED, GUARD_S, Json, Town
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -69,6 +71,19 @@ async def test_who_may_join_what(town: Town, role: Role, topic: str) -> None:
     async with town.talker() as talker:
         answer = await talker.join(f"realtime:{name}", town.token(role, person))
     assert (answer["status"] == "ok") == (topic in allowed)
+
+
+async def test_the_document_of_all_this_names_the_service_and_a_payload_its_version(
+    town: Town,
+) -> None:
+    document = (await town.world.client.get(asyncapi.PATH)).json()
+    assert document["servers"]["socket"]["host"] in town.address
+    async with town.talker() as talker:
+        request = await town.world.book()
+        await talker.join(f"realtime:session_request:{request}", town.customer)
+        await town.world.order(request, "cancellation", town.world.customer)
+        told = await talker.until("request_cancelled")
+    assert told["payload"]["payload_version"] == PAYLOAD_VERSION
 
 
 async def test_a_stranger_cannot_tell_a_foreign_request_from_none(town: Town) -> None:
@@ -246,6 +261,7 @@ async def test_the_old_version_is_spoken_too(town: Town) -> None:
         ("?vsn=9", {}, 400),
         ("", {"Origin": "https://evil.example"}, 403),
         ("", {"Origin": "null"}, 403),
+        ("", {"Host": "evil.example"}, 421),
     ],
 )
 async def test_a_handshake_may_be_refused(

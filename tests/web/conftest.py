@@ -23,7 +23,7 @@ from headstart.realtime.socket import socket_class
 from headstart.settings import Mode, Settings
 from headstart.store.people import PeopleStore
 from headstart.web.app import create_app
-from headstart.web.door import may_connect
+from headstart.web.door import SocketGate
 from headstart.web.people import session_cookie
 from headstart.web.service import Service
 from headstart.wiring import loops, service
@@ -169,7 +169,7 @@ async def world_on(database: str, *, looping: bool = True, **changes: Any) -> As
         loops(assembled, database, feed=True) if looping else nullcontext(),
         served(create_sandbox(till), theirs),
         overheard(create_app(assembled)) as overheard_app,
-        served(overheard_app, ours, socket_class(assembled.hub, may_connect(configured))),
+        served(overheard_app, ours, socket_class(assembled.hub, SocketGate(configured))),
         httpx.AsyncClient(base_url=address, trust_env=False) as client,
         httpx.AsyncClient(base_url=sandbox, trust_env=False) as till_client,
     ):

@@ -82,6 +82,7 @@ class Connection:
         self._ping_at_s = self._channelless_since_s = desk.clock_s()
         self._rejoin_by_s: dict[str, float] = {}
         self.is_closing = False
+        self.has_joined = False  # something, ever
 
     # --- from the client ---------------------------------------------------------------------
 
@@ -197,6 +198,7 @@ class Connection:
 
     async def _bring_up_to_date(self, channel: Channel) -> None:
         SOCKET_JOINS.labels(JOINED).inc()
+        self.has_joined = True
         try:
             await channel.tell_what_was_missed()
         except Exception as error:

@@ -5,15 +5,16 @@ frames are read by the sans-I/O protocol of ``websockets``, and written to the t
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from urllib.parse import parse_qs
 
 from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
@@ -24,24 +25,51 @@ from headstart.realtime.protocol.versions import Version, version_asked
 
 BUFFERED_BYTES_MAX = 64 * 1024  # of ours, beyond what the operating system takes
 INVALID_TEXT = 1007
-
-OriginRule = Callable[[str | None], bool]
-"""May a page from this origin (None: no browser) connect?"""
+FULL_RETRY_S = 30
 
 
-def socket_class(hub: Hub, may_connect: OriginRule) -> type[asyncio.Protocol]:
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A handshake as it came: whoever is at the other end, what they ask for, and all headers."""
+
+    peer: str
+    target: str
+    headers: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a handshake is not answered by a socket."""
+
+    status: HTTPStatus
+    sentence: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Gate(Protocol):
+    """Judges handshakes."""
+
+    def judge(self, head: Head) -> str | Refusal:
+        """The address of whoever comes; or why not."""
+        ...
+
+    def in_vain(self, client: str) -> None:
+        """A connection of theirs has ended, and never joined anything."""
+        ...
+
+
+def socket_class(hub: Hub, gate: Gate) -> type[asyncio.Protocol]:
     """What uvicorn's ``ws`` setting wants."""
-    return cast(type[asyncio.Protocol], partial(Socket, hub, may_connect))
+    return cast(type[asyncio.Protocol], partial(Socket, hub, gate))
 
 
 class Socket(asyncio.Protocol):
     """One connection, from its handshake on."""
 
-    def __init__(
-        self, hub: Hub, may_connect: OriginRule, config: Any, server_state: Any, **_: Any
-    ) -> None:
+    def __init__(self, hub: Hub, gate: Gate, config: Any, server_state: Any, **_: Any) -> None:
         self._hub = hub
-        self._may_connect = may_connect
+        self._gate = gate
+        self._client = ""
         self._open_sockets = server_state.connections
         # No extensions: compression doubles the latency and triples the memory of small frames.
         self._protocol = ServerProtocol(extensions=None, max_size=hub.limits.message_bytes)
@@ -88,6 +116,8 @@ class Socket(asyncio.Protocol):
             self._cut.cancel()
         if self._connection:
             self._connection.lost()
+            if not self._connection.has_joined:
+                self._gate.in_vain(self._client)
 
     def shutdown(self) -> None:
         """The server stops. Called by uvicorn."""
@@ -133,24 +163,39 @@ class Socket(asyncio.Protocol):
         path, _, query = request.path.partition("?")
         asked = {name: values[0] for name, values in parse_qs(query).items()}
         version = version_asked(asked.get("vsn"))
-        headers = request.headers
-        if path != SOCKET_PATH:
-            response = self._protocol.reject(HTTPStatus.NOT_FOUND, f"Connect to {SOCKET_PATH}.\n")
-        elif not self._may_connect(_only(headers, "Origin")):
-            response = self._protocol.reject(HTTPStatus.FORBIDDEN, "This origin may not connect.\n")
-        elif version is None:
-            versions = " and ".join(Version)
-            response = self._protocol.reject(HTTPStatus.BAD_REQUEST, f"vsn is {versions}.\n")
-        elif self._hub.is_full:
-            response = self._protocol.reject(
-                HTTPStatus.SERVICE_UNAVAILABLE, "ConnectionRateLimitReached: retry in 30 s\n"
-            )
+        judged = self._judged(request, path, version)
+        if isinstance(judged, Refusal):
+            response = self._reject(judged)
         else:
             response = self._protocol.accept(request)
             if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-                key = _only(headers, "x-api-key") or asked.get("apikey")
-                self._connection = self._hub.connect(self, version, key)
+                key = _only(request.headers, "x-api-key") or asked.get("apikey")
+                self._connection = self._hub.connect(self, judged, key)
         self._protocol.send_response(response)
+
+    def _judged(self, request: Request, path: str, version: Version | None) -> Version | Refusal:
+        """The gate comes first: whom it refuses learns nothing else."""
+        peer = self._transport.get_extra_info("peername") if self._transport else None
+        head = Head(peer[0] if peer else "", request.path, list(request.headers.raw_items()))
+        judged = self._gate.judge(head)
+        if isinstance(judged, Refusal):
+            return judged
+        self._client = judged
+        if path != SOCKET_PATH:
+            return Refusal(HTTPStatus.NOT_FOUND, f"Connect to {SOCKET_PATH}.")
+        if version is None:
+            return Refusal(HTTPStatus.BAD_REQUEST, f"vsn is {' and '.join(Version)}.")
+        if self._hub.is_full:
+            sentence = f"ConnectionRateLimitReached: retry in {FULL_RETRY_S} s."
+            again = {"Retry-After": str(FULL_RETRY_S)}
+            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, sentence, again)
+        return version
+
+    def _reject(self, refusal: Refusal) -> Response:
+        response = self._protocol.reject(refusal.status, f"{refusal.sentence}\n")
+        for name, value in refusal.headers.items():
+            response.headers[name] = value
+        return response
 
     def _take(self, connection: Connection, frame: Frame) -> None:
         match frame.opcode:

@@ -8,11 +8,9 @@ from starlette.types import ASGIApp, Scope
 
 from headstart.settings import Settings
 from headstart.web.edges.bodies import BodyLimit
-from headstart.web.edges.gate import Gate
+from headstart.web.edges.gate import Gate, Rules
 from headstart.web.edges.headers import SecurityHeaders, security_headers
-from headstart.web.edges.hosts import Hosts, Proxies
 from headstart.web.edges.limits import Limiter, Limits
-from headstart.web.edges.origins import Origins
 from headstart.web.problems import Problem
 
 __all__ = ["guarded"]
@@ -30,6 +28,6 @@ def guarded(
         return present(Request({**scope, "app": app}), problem)
 
     limited = Limiter(BodyLimit(app), limits, presented)
-    origins = Origins.of(settings)
-    gate = Gate(limited, Hosts.of(settings), Proxies.of(settings), origins, presented)
-    return SecurityHeaders(gate, security_headers(settings), origins)
+    rules = Rules.of(settings)
+    gate = Gate(limited, rules, presented)
+    return SecurityHeaders(gate, security_headers(settings), rules.origins)

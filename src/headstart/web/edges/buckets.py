@@ -58,6 +58,11 @@ class Buckets:
     def __len__(self) -> int:
         return len(self._buckets)
 
+    def look(self, key: str) -> Allowance:
+        """Is there one? Nothing is taken."""
+        left = self._left(key, self._now())
+        return Allowance(self.quota, key, left >= 1, left)
+
     def take(self, key: str) -> Allowance:
         """One, if there is one."""
         now = self._now()

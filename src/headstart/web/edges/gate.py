@@ -1,15 +1,18 @@
 """Everything about a request that can be judged by its head alone."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Self
 
 import structlog
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from headstart.settings import Settings
 from headstart.web.edges.hosts import Hosts, Proxies
-from headstart.web.edges.origins import Origins
+from headstart.web.edges.origins import FOREIGN, Origins
 from headstart.web.problems import Problem, forbidden
 
 CLIENT = "headstart.client"
@@ -23,51 +26,71 @@ ANY_HOST = frozenset({"/healthz", "/readyz"})  # probes call a machine by its ad
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Who may come in, by the head alone: of a request, or of the handshake of a socket."""
+
+    hosts: Hosts
+    proxies: Proxies
+    origins: Origins
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """As configured."""
+        return cls(Hosts.of(settings), Proxies.of(settings), Origins.of(settings))
+
+    def client(self, scope: Scope, headers: Headers) -> str:
+        """The address of whoever asks, once a trusted proxy has been believed."""
+        peer = scope["client"][0] if scope.get("client") else ""
+        return self.proxies.client(peer, headers.getlist("x-forwarded-for"))
+
+    def problem(self, scope: Scope, headers: Headers) -> Problem | None:
+        """Why a request is not taken."""
+        path = scope["path"]
+        if (wrong := _too_long(scope) or self._not_for_us(path, headers)) is not None:
+            return wrong
+        foreign = self.origins.refuse(scope["method"], path, headers)
+        return forbidden(foreign) if foreign else None
+
+    def problem_of_handshake(self, scope: Scope, headers: Headers) -> Problem | None:
+        """Why a socket is not opened. It is opened to no cookie: a token comes with each join."""
+        if (wrong := _too_long(scope) or self._not_for_us(scope["path"], headers)) is not None:
+            return wrong
+        origins = headers.getlist("origin")
+        admitted = len(origins) < 2 and self.origins.admits(origins[0] if origins else None)
+        return None if admitted else forbidden(FOREIGN)
+
+    def _not_for_us(self, path: str, headers: Headers) -> Problem | None:
+        hosts = headers.getlist("host")
+        if path in ANY_HOST or (len(hosts) == 1 and self.hosts.know(hosts[0])):
+            return None
+        detail = "There is no such service under this name."
+        return Problem(HTTPStatus.MISDIRECTED_REQUEST, "unknown_host", detail)
+
+
 class Gate:
     """Lets a request pass, or answers it: too long, not for us, or from another site's page."""
 
     def __init__(
-        self,
-        app: ASGIApp,
-        hosts: Hosts,
-        proxies: Proxies,
-        origins: Origins,
-        present: Callable[[Scope, Problem], Response],
+        self, app: ASGIApp, rules: Rules, present: Callable[[Scope, Problem], Response]
     ) -> None:
         self._app = app
-        self._hosts = hosts
-        self._proxies = proxies
-        self._origins = origins
+        self._rules = rules
         self._present = present
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request, or one handshake (which is the socket's own to judge)."""
-        if scope["type"] == "lifespan":
+        """One request. Handshakes of the socket do not come this way."""
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        peer = scope["client"][0] if scope.get("client") else ""
-        scope[CLIENT] = self._proxies.client(peer, headers.getlist("x-forwarded-for"))
-        problem = self._problem(scope, headers) if scope["type"] == "http" else None
+        scope[CLIENT] = self._rules.client(scope, headers)
+        problem = self._rules.problem(scope, headers)
         if problem is None:
             await self._app(scope, receive, send)
             return
         log.warning("refused_at_the_gate", code=problem.code, client=scope[CLIENT])
         await self._present(scope, problem)(scope, receive, send)
-
-    def _problem(self, scope: Scope, headers: Headers) -> Problem | None:
-        path = scope["path"]
-        if (too_long := _too_long(scope)) is not None:
-            return too_long
-        if path not in ANY_HOST and not self._is_for_us(headers):
-            detail = "There is no such service under this name."
-            return Problem(HTTPStatus.MISDIRECTED_REQUEST, "unknown_host", detail)
-        foreign = self._origins.refuse(scope["method"], path, headers)
-        return forbidden(foreign) if foreign else None
-
-    def _is_for_us(self, headers: Headers) -> bool:
-        hosts = headers.getlist("host")
-        return len(hosts) == 1 and self._hosts.know(hosts[0])
 
 
 def _too_long(scope: Scope) -> Problem | None:
