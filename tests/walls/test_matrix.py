@@ -12,6 +12,8 @@ import pytest
 
 from headstart.core.access import Role
 from headstart.core.refusals import Refusal
+from headstart.lab import socket_walls
+from headstart.lab.socket_walls import SAID
 from headstart.lab.walls import (
     ANSWERS,
     DEAF,
@@ -27,6 +29,7 @@ from headstart.lab.walls import (
     news,
 )
 from headstart.store.postgres import Postgres
+from tests.walls.on_the_socket import on_the_socket
 from tests.walls.town import ROLE_OF, Story, Town
 from tests.web.test_stream import Message, listening, until
 
@@ -127,6 +130,45 @@ def where(shown: dict[str, Any], story: Story) -> str:
     return "+".join(found) or "no"
 
 
+async def test_the_socket_is_joined_and_heard_as_written(town: Town) -> None:
+    """On the feed and on the request's own topic they hear what the stream tells them."""
+    told = {(cell.row, cell.column): cell.word for cell in news()}
+    own = {(cell.row, cell.column): cell.word for cell in cells(socket_walls.OWN_NEWS)}
+    wrong = []
+    for cell in cells(socket_walls.REQUESTS):
+        place = cell.row, cell.column
+        story = town.shared[cell.column, cell.row == "dropped"]
+        async with on_the_socket(town, story, cell.row) as there:
+            expected = {"request": cell.word}
+            if place in own:
+                expected |= {"feed": socket_walls.JOINED, "own": socket_walls.JOINED}
+            for topic, word in expected.items():
+                found = await there.joins(topic), there.heard(topic)
+                hears = own[place] if topic == "own" else told.get(place, "no")
+                due = word, hears if word == socket_walls.JOINED else "no"
+                wrong += [f"{place} on {topic}: {found}, not {due}"] if found != due else []
+    assert wrong == []
+
+
+async def test_a_topic_takes_whom_and_what_it_is_for(town: Town) -> None:
+    story, before = town.shared["taken", False], await town.versions()
+    say = {(cell.row, cell.column): cell.word for cell in cells(socket_walls.SAYS)}
+    joins = {(cell.row, cell.column): cell.word for cell in cells(socket_walls.TOPICS)}
+    joins |= {(row, topic): socket_walls.JOINED for row, topic in say if topic == "request"}
+    wrong = []
+    for row in dict.fromkeys(row for row, _ in joins):
+        async with on_the_socket(town, story, row) as there:
+            for topic in [column for name, column in joins if name == row]:
+                found: object = await there.joins(topic)
+                if found != joins[row, topic]:
+                    wrong.append(f"{row} on {topic}: {found}, not {joins[row, topic]}")
+                if (word := say.get((row, topic))) is not None:
+                    found = await there.may_say(topic)
+                    wrong += [f"{row} on {topic}: {found}"] if found != SAID[word] else []
+    assert wrong == []
+    assert await town.versions() == before
+
+
 @pytest.mark.parametrize("route", ANSWERS)
 async def test_every_answer_is_as_written(route: str, town: Town) -> None:
     assert await differing(town, route, list(cells(ANSWERS[route]))) == []
@@ -175,6 +217,8 @@ async def test_the_matrix_is_whole() -> None:
         assert {cell.row for cell in cells(table)} == set(PEOPLE)
         assert {cell.column for cell in cells(table)} == set(STATES)
         assert {cell.word for cell in cells(table)} <= set(WORDS)
+    assert {cell.row for cell in cells(socket_walls.REQUESTS)} == set(PEOPLE)
+    assert {cell.column for cell in cells(socket_walls.REQUESTS)} == set(STATES)
     answers = sum(len(list(cells(table))) for table in (*ANSWERS.values(), LISTED, WALK))
     assert answers + len(news()) > CELLS_MIN
 

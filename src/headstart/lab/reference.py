@@ -17,6 +17,7 @@ from headstart.lab.reference_access import (
     listed_part,
     operations_part,
     private_part,
+    socket_part,
     walk_part,
     words_part,
 )
@@ -66,6 +67,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "words": words_part,
     "answers": answers_part,
     "listed": listed_part,
+    "socket": socket_part,
     "walk": walk_part,
     "private": private_part,
     "rows": rows_part,

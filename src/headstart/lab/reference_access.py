@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from fastapi import FastAPI
 
 from headstart.core.access import Operation, Relation, Role
-from headstart.lab import canaries, walls
+from headstart.lab import canaries, socket_walls, walls
 from headstart.lab.reference_tables import code, table
+from headstart.realtime.reasons import JoinRefusal
 from headstart.web import demo
 from headstart.web.app import ROUTERS
 from headstart.web.doors import FILES, doors_of
@@ -71,6 +72,29 @@ def listed_part() -> str:
     kinds = table(["word", "event"], [[word, code(name)] for word, name in walls.TOLD.items()])
     told = "\n\n".join(_written(one) for one in (walls.NEWS, walls.NEWS_OF_THE_END))
     return f"{_written(walls.LISTED)}\n\nAnd of what they are told:\n\n{told}\n\n{kinds}"
+
+
+def socket_part() -> str:
+    """What everybody may join, hear and say on the socket."""
+    joins = [[word, _refused(reason)] for word, reason in socket_walls.WORDS.items()]
+    said = [
+        [word, ", ".join(code(one) for one in sorted(what)) or "nothing"]
+        for word, what in socket_walls.SAID.items()
+    ]
+    return "\n\n".join(
+        [
+            f"Joining a topic:\n\n{_written(socket_walls.TOPICS)}",
+            f"Joining `session_request:{{id}}`:\n\n{_written(socket_walls.REQUESTS)}",
+            table(["cell", "answer"], joins),
+            f"Hearing on `mechanic:{{id}}`:\n\n{_written(socket_walls.OWN_NEWS)}",
+            f"Saying:\n\n{_written(socket_walls.SAYS)}",
+            table(["cell", "is not refused"], said),
+        ]
+    )
+
+
+def _refused(reason: JoinRefusal | None) -> str:
+    return f"refused: `{reason}`" if reason else "`ok`"
 
 
 def walk_part() -> str:
