@@ -158,8 +158,10 @@ def backfill(
 def demo(
     window_minutes: Annotated[
         float, typer.Option(help="The priority window, in minutes.", min=0.05)
-    ] = 1.0,
-    port: Annotated[int, typer.Option(help="Of the pages; the payment page gets the next.")] = 8000,
+    ] = 2.0,
+    port: Annotated[
+        int, typer.Option(help="Of the pages; payments and the three screens get the next four.")
+    ] = 8000,
 ) -> None:
     """Everything on this machine: database, payment sandbox, people to be, and the server."""
     telemetry.configure_logging(readable=True)

@@ -2,11 +2,12 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
 from prometheus_client import start_http_server
+from starlette.types import ASGIApp
 
 from headstart.realtime.socket import socket_class
 from headstart.settings import Settings
@@ -39,20 +40,26 @@ def on_stop_signal(act: Callable[[], None]) -> None:
 async def serve_web(settings: Settings, dsn: str) -> None:
     """Serve until SIGINT or SIGTERM; open streams end at once, answers in progress are finished."""
     async with service(settings, dsn) as assembled, loops(assembled, dsn, feed=True):
-        server = Server(_config(assembled))
+        await serve_all(assembled, [server_of(assembled, create_app(assembled))])
 
-        def stop() -> None:
-            assembled.feed.end_streams()
+
+async def serve_all(assembled: Service, servers: Sequence[uvicorn.Server]) -> None:
+    """The same for several servers of one service."""
+
+    def stop() -> None:
+        assembled.feed.end_streams()
+        for server in servers:
             server.should_exit = True
 
-        on_stop_signal(stop)
-        await server.serve()
+    on_stop_signal(stop)
+    await asyncio.gather(*(server.serve() for server in servers))
 
 
-def _config(assembled: Service) -> uvicorn.Config:
+def server_of(assembled: Service, app: ASGIApp, *, has_socket: bool = True) -> Server:
+    """A server for an application on this service, at its address."""
     settings = assembled.settings
-    return uvicorn.Config(
-        create_app(assembled),
+    config = uvicorn.Config(
+        app,
         http=CarefulProtocol,
         proxy_headers=False,  # whom to believe is a setting of ours
         host=settings.host,
@@ -64,8 +71,9 @@ def _config(assembled: Service) -> uvicorn.Config:
         server_header=False,
         limit_concurrency=CONNECTIONS_MAX,
         timeout_graceful_shutdown=GRACE_S,
-        ws=socket_class(assembled.hub, SocketGate(settings)),
+        ws=socket_class(assembled.hub, SocketGate(settings)) if has_socket else "none",
     )
+    return Server(config)
 
 
 async def serve_worker(settings: Settings, dsn: str) -> None:

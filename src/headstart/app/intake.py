@@ -4,8 +4,10 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
+from typing import Self
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -136,6 +138,12 @@ class IntakeDesk:
         self._addresses = addresses
         self._checkout_lifetime = checkout_lifetime
         self._new_id = new_id
+
+    def returning_to(self, addresses: Addresses) -> Self:
+        """The same desk, whose payment pages send customers back to these addresses."""
+        other = copy(self)
+        other._addresses = addresses
+        return other
 
     async def submit(
         self, customer: CustomerId, booking: Booking, idempotency_key: str | None

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -46,9 +46,19 @@ class ServerDied(RuntimeError):
 
 
 class Server:
-    """One ``headstart serve`` process, on a port that stays its own over restarts."""
+    """One ``headstart serve`` process, on a port that stays its own over restarts.
 
-    def __init__(self, environment: Mapping[str, str], directory: Path, port: int) -> None:
+    ``command``: another one that serves, with its arguments.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        directory: Path,
+        port: int,
+        command: Sequence[str] = ("serve",),
+    ) -> None:
+        self._command = command
         self.url = f"http://{HOST}:{port}"
         self._environment = {**environment, "HEADSTART_HOST": HOST, "HEADSTART_PORT": str(port)}
         self._directory = directory
@@ -70,7 +80,7 @@ class Server:
         assert not self.is_running, "the server runs already"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "headstart", "serve"],
+                [sys.executable, "-m", "headstart", *self._command],
                 cwd=self._directory,  # the caller's .env is none of ours
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -139,13 +149,17 @@ def server_environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "PYTHONPATH": path, **IN_A_HURRY, **settings}
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
+def free_port(neighbours: int = 0) -> int:
+    """A port that nobody listens on, and so many after it."""
     while True:
         port = random.choice(PORTS)
-        with socket.socket() as probe:
-            if probe.connect_ex((HOST, port)) != 0:
-                return port
+        if not any(_is_taken(one) for one in range(port, port + 1 + neighbours)):
+            return port
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
 
 
 @contextmanager

@@ -1,7 +1,10 @@
 """The web application: routers, and the edges around them."""
 
-from fastapi import Depends, FastAPI
+from copy import copy
+
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import State
 from starlette.types import ASGIApp
 
 from headstart import __version__
@@ -28,8 +31,13 @@ FOR_MACHINES = (webhook.router, health.router)
 ROUTERS = (*FOR_PEOPLE, *FOR_MACHINES)
 
 
-def create_app(service: Service) -> ASGIApp:
-    """The application on a service that is put together and whose loops run."""
+def create_app(service: Service, *more: APIRouter) -> ASGIApp:
+    """The application, behind its edges, on a service that is put together and whose loops run."""
+    return behind_edges(build(service, *more))
+
+
+def build(service: Service, *more: APIRouter) -> FastAPI:
+    """The application without its edges; ``more``: what only a demo has."""
     app = FastAPI(
         title="Headstart",
         version=__version__,
@@ -39,16 +47,34 @@ def create_app(service: Service) -> ASGIApp:
         openapi_url="/api/v1/openapi.json",
         redirect_slashes=False,
     )
-    app.state.service = service
-    app.state.limits = Limits.of(service.settings)
+    _serve(app, service)
     install_problem_handlers(app, pages.present)
     for router in FOR_PEOPLE:
         app.include_router(router, dependencies=[Depends(within_limits)])
-    for router in FOR_MACHINES:
+    for router in (*FOR_MACHINES, *more):
         app.include_router(router)
     if service.settings.mode is not Mode.PRODUCTION:
         app.include_router(demo.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     require_doors(app)
     install_document(app)
-    return guarded(app, service.settings, app.state.limits, pages.present)
+    return app
+
+
+def twin(app: FastAPI, service: Service) -> FastAPI:
+    """The same application on another service. It shares the routes, so it costs nothing."""
+    other = copy(app)
+    other.state, other.middleware_stack = State(), None
+    _serve(other, service)
+    return other
+
+
+def behind_edges(app: FastAPI) -> ASGIApp:
+    """What may be reached from the network."""
+    state = app.state
+    return guarded(app, state.service.settings, state.limits, pages.present)
+
+
+def _serve(app: FastAPI, service: Service) -> None:
+    app.state.service = service
+    app.state.limits = Limits.of(service.settings)

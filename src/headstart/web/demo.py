@@ -1,5 +1,6 @@
 """Demo and test mode only, on loopback only: sign in as anybody, and move the test clock."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -9,7 +10,6 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
-from starlette.datastructures import Address
 
 from headstart.app.ports import By
 from headstart.app.views import Payload
@@ -28,13 +28,14 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})  # no name that 
 def on_loopback(request: Request) -> None:
     """403 for everybody who is not on this machine."""
     host = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
-    if host not in LOOPBACK_HOSTS or not _is_loopback(request.client):
+    if host not in LOOPBACK_HOSTS or not is_loopback(request.client):
         raise forbidden("Personas are for people on this machine.")
 
 
-def _is_loopback(client: Address | None) -> bool:
+def is_loopback(client: Sequence[str | int] | None) -> bool:
+    """Is whoever connected, host and port, on this machine?"""
     try:
-        return client is not None and ip_address(client.host).is_loopback
+        return client is not None and ip_address(client[0]).is_loopback
     except ValueError:
         return False
 

@@ -1,6 +1,6 @@
 """The front page: in demo and test mode, the people one can be."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from headstart.core.access import Operation, Principal, Role
@@ -19,7 +19,7 @@ router = APIRouter()
 
 
 @router.get("/", dependencies=[open_door(Operation.FRONT_READ)])
-async def front_page(service: Headstart, person: Anybody) -> HTMLResponse:
+async def front_page(request: Request, service: Headstart, person: Anybody) -> HTMLResponse:
     """Who is signed in, and, where that is allowed, everybody one can be instead."""
     demo = service.settings.mode is not Mode.PRODUCTION
     return render(
@@ -29,6 +29,7 @@ async def front_page(service: Headstart, person: Anybody) -> HTMLResponse:
         sign_in=service.provider is not None,
         home=HOME[person.role] if person else None,
         cast=await _cast(service) if demo else [],
+        stage=getattr(request.app.state, "stage", None),
         window_minutes=service.settings.priority_window_minutes,
     )
 

@@ -1,0 +1,1 @@
+"""The demo: what it opens, and that nothing else is opened by it."""
