@@ -10,10 +10,16 @@ const listeners = [];
 let printed = "";
 let running = null;
 let again = false;
+let generation = 0;
 
 export const region = () => document.getElementById("live");
 export const onSwap = (listener) => listeners.push(listener);
-export const changedHere = () => (printed = ""); // the next answer counts, even if it is the last one again
+
+// The next answer counts, even if it is the last one again; one that was asked for before does not.
+export function changedHere() {
+  printed = "";
+  generation += 1;
+}
 
 export function localise(place) {
   for (const one of place.querySelectorAll("time[data-at]")) {
@@ -32,9 +38,12 @@ export function refresh() {
 }
 
 async function load() {
+  const asked = generation;
   const answer = await fetch(location.pathname + location.search, { headers: { Accept: "text/html" } });
   if (!answer.ok) throw Object.assign(new Error("no page"), { status: answer.status });
-  swap(await answer.text());
+  const text = await answer.text();
+  if (asked === generation) swap(text);
+  else again = true;
 }
 
 function swap(text, handled = null) {
