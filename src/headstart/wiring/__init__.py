@@ -1,10 +1,9 @@
 """The composition root: the only place that knows everyone."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from secrets import token_bytes
 from typing import TYPE_CHECKING
@@ -22,16 +21,8 @@ from headstart.app.reconciler import Reconciler
 from headstart.app.terms import Terms
 from headstart.app.wakeups import Wakeups
 from headstart.core.policy import PolicyError, require_room_to_broadcast
-from headstart.identity.bearers import Bearers, Trusted
-from headstart.identity.issuers import Issuer, issuers_of
-from headstart.identity.key_sets import Documents, KeySet
-from headstart.identity.keys import Ed25519Keys, key_from
-from headstart.identity.oidc import Provider, note_seals
+from headstart.identity.key_sets import Documents
 from headstart.identity.seals import Seals
-from headstart.identity.sessions import Sessions
-from headstart.identity.signing_in import Client
-from headstart.identity.standing import Standing
-from headstart.identity.tokens import ISSUER, Tokens, own_issuer
 from headstart.payments.gateway import (
     SDK_API_VERSION,
     StripeConfiguration,
@@ -39,9 +30,6 @@ from headstart.payments.gateway import (
     check_configuration,
 )
 from headstart.payments.sandbox import SANDBOX_WEBHOOK_SECRET
-from headstart.realtime.hub import Hub
-from headstart.realtime.receipts import ReceiptBook
-from headstart.realtime.rights import Rights
 from headstart.settings import Mode, Settings
 from headstart.store.audit import AuditStore
 from headstart.store.embedded import InUse, default_data_directory, running
@@ -53,20 +41,27 @@ from headstart.store.operations import OperationStore
 from headstart.store.outside import CheckpointFile
 from headstart.store.people import PeopleStore
 from headstart.store.postgres import SERVICE_ROLE, connected
-from headstart.store.presences import PresenceStore
-from headstart.store.receipts import ReceiptStore
 from headstart.store.requests import RequestStore
-from headstart.store.sign_ins import SignInStore
 from headstart.store.views import ViewStore
 from headstart.web.door import TokenDoor
 from headstart.web.service import MoneyLoops, Service
+from headstart.wiring import identity
+from headstart.wiring.identity import (
+    DEMO_SECRET,
+    audit_keys,
+    real_time,
+    tokens,
+    trusted_issuers,
+)
+from headstart.wiring.telling import hub
 
 if TYPE_CHECKING:
     from headstart.store.postgres import Pool
 
+__all__ = ["DEMO_SECRET", "audit_keys", "real_time", "tokens", "trusted_issuers"]
+
 START_PATIENCE_S = 10.0
 LOOP_CONNECTIONS = 4  # of their own: a crowd of people must not hold up the deadlines
-DEMO_SECRET = "demo mode only: everybody on this machine may sign in as anybody"
 ADDRESS_FILE = "address"  # in the data directory, for commands beside a running service
 
 
@@ -188,8 +183,14 @@ def _assemble(
     terms = Terms(settings.policy(priority_enabled=False), settings.priority_window)
     fulfilment = _fulfilment(intakes, dispatcher, gateway, terms, payment)
     operations = OperationStore(pool)
-    feed, seals = Feed(EventLogStore(own), wakeups), Seals(_token_secret(settings), token_bytes)
-    bearers, standing = _bearers(settings, pool, documents), _standing(pool, own, wakeups)
+    feed, seals = (
+        Feed(EventLogStore(own), wakeups),
+        Seals(identity.token_secret(settings), token_bytes),
+    )
+    bearers, standing = (
+        identity.bearers(settings, pool, documents),
+        identity.standing(pool, own, wakeups),
+    )
     return Service(
         settings=settings,
         requests=requests,
@@ -202,15 +203,15 @@ def _assemble(
         desk=_desk(settings, intakes, fulfilment, gateway, terms),
         deadlines=_deadlines(own, wakeups),
         feed=feed,
-        hub=_hub(settings, feed, pool, TokenDoor(bearers, standing), wakeups, seals),
+        hub=hub(settings, feed, pool, TokenDoor(bearers, standing), wakeups, seals),
         troubles=operations,
         actions=AuditStore(pool),
         money=_money_loops(operations, gateway, dispatcher, fulfilment, wakeups),
         checkpoints=_checkpoints(settings, AuditStore(own)),
         tokens=tokens(settings),
         bearers=bearers,
-        provider=_provider(settings, bearers, documents),
-        sessions=_sessions(settings, pool),
+        provider=identity.provider(settings, bearers, documents),
+        sessions=identity.sessions(settings, pool),
         standing=standing,
         seals=seals,
         webhook_secrets=payment.webhook_secrets if payment else (),
@@ -230,32 +231,9 @@ def _fulfilment(
     )
 
 
-def _standing(pool: "Pool", own: "Pool", wakeups: Wakeups) -> Standing:
-    return Standing(SignInStore(pool), SignInStore(own), wakeups, real_time)
-
-
 def _deadlines(own: "Pool", wakeups: Wakeups) -> Deadlines:
     dispatcher = Dispatcher(RequestStore(own), wakeups.announce)
     return Deadlines(dispatcher, RequestStore(own), wakeups)
-
-
-def _hub(
-    settings: Settings, feed: Feed, pool: "Pool", door: TokenDoor, wakeups: Wakeups, seals: Seals
-) -> Hub:
-    event_log, receipts = EventLogStore(pool), ReceiptStore(pool)
-    return Hub(
-        feed,
-        event_log,
-        Rights(event_log, RequestStore(pool)),
-        receipts,
-        ReceiptBook(receipts, uuid4()),
-        door,
-        PresenceStore(pool),
-        wakeups,
-        lease_s=settings.presence_lease_s,
-        name=lambda cursor: seals.name(cursor.xid, cursor.id),
-        now=real_time,
-    )
 
 
 def _desk(
@@ -292,92 +270,12 @@ def _money_loops(
     )
 
 
-def _sessions(settings: Settings, pool: "Pool") -> Sessions:
-    return Sessions(
-        SignInStore(pool),
-        token_bytes,
-        idle=timedelta(minutes=settings.sign_in_idle_minutes),
-        at_most=timedelta(hours=settings.sign_in_hours),
-    )
-
-
 def _checkpoints(settings: Settings, trail: AuditStore) -> Checkpoints | None:
     """None where there is no key to sign with."""
     keys = audit_keys(settings)
     if not keys.can_sign:
         return None
     return Checkpoints(trail, keys, CheckpointFile(settings.checkpoint_file))
-
-
-def audit_keys(settings: Settings) -> Ed25519Keys:
-    """Whose checkpoints count; ValueError, in one line, for what is no key."""
-    secret = settings.checkpoint_key
-    own = key_from(secret.get_secret_value(), "HEADSTART_CHECKPOINT_KEY") if secret else None
-    others = settings.checkpoint_public_keys
-    return Ed25519Keys(own, [key_from(one, "HEADSTART_CHECKPOINT_PUBLIC_KEYS") for one in others])
-
-
-def trusted_issuers(settings: Settings) -> tuple[Issuer, ...]:
-    """Ourselves and the configured ones; ValueError, in one line, for what cannot be right."""
-    configured = issuers_of(settings.issuers, "HEADSTART_ISSUERS")
-    names = [one.issuer for one in configured]
-    if ISSUER in names:
-        raise ValueError(f"HEADSTART_ISSUERS: {ISSUER} is what we are called ourselves")
-    if settings.oidc_issuer is not None and settings.oidc_issuer not in names:
-        raise ValueError("HEADSTART_OIDC_ISSUER must stand in HEADSTART_ISSUERS, too")
-    return (own_issuer(_token_secret(settings)), *configured)
-
-
-def _bearers(settings: Settings, pool: "Pool", documents: Documents) -> Bearers:
-    trusted = [
-        Trusted(
-            one, KeySet(one.jwks_url, documents.fetch, time.monotonic) if one.jwks_url else None
-        )
-        for one in trusted_issuers(settings)
-    ]
-    return Bearers(trusted, SignInStore(pool), real_time)
-
-
-def _provider(settings: Settings, bearers: Bearers, documents: Documents) -> Provider | None:
-    """Where people sign in on the pages; None without one."""
-    if settings.oidc_issuer is None or settings.oidc_client_id is None:
-        return None
-    secret = settings.oidc_client_secret
-    client = Client(
-        id=settings.oidc_client_id,
-        secret=secret.get_secret_value() if secret else None,
-        scopes=settings.oidc_scopes,
-        callback=f"{settings.address}/sign-in/callback",
-        home=f"{settings.address}/",
-    )
-    return Provider(
-        bearers.trusted[settings.oidc_issuer],
-        client,
-        bearers,
-        documents,
-        note_seals(_token_secret(settings)),
-        token_bytes,
-        real_time,
-        time.monotonic,
-    )
-
-
-def tokens(settings: Settings) -> Tokens:
-    """Mints and reads bearer tokens; ValueError when there is nothing to sign them with."""
-    return Tokens(_token_secret(settings), real_time)
-
-
-def _token_secret(settings: Settings) -> str:
-    """Outside production a fixed secret keeps people signed in over a restart."""
-    secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else DEMO_SECRET
-    if settings.mode is Mode.PRODUCTION and secret == DEMO_SECRET:
-        raise ValueError("HEADSTART_JWT_SECRET must be set: without it nobody can be signed in")
-    return secret
-
-
-def real_time() -> datetime:
-    """This machine's clock. Deadlines have another: the database's."""
-    return datetime.fromtimestamp(time.time(), UTC)
 
 
 @asynccontextmanager
