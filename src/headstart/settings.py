@@ -115,6 +115,13 @@ class Settings(EdgeSettings):
         le=7 * 24 * 60,
         description="How long everybody is asked at the least.",
     )
+    extension_minutes: float = Field(
+        default=5,
+        alias="HEADSTART_EXTENSION_MINUTES",
+        gt=0,
+        le=24 * 60,
+        description="How much longer a favourite may be asked, twice, where somebody wants that.",
+    )
     join_limit_minutes: float | None = Field(
         default=None,
         alias="HEADSTART_JOIN_LIMIT_MINUTES",
@@ -304,4 +311,5 @@ class Settings(EdgeSettings):
             overall_limit=timedelta(minutes=self.overall_limit_minutes),
             broadcast_minimum=timedelta(minutes=self.broadcast_minimum_minutes),
             join_limit=None if join_limit is None else timedelta(minutes=join_limit),
+            extension=timedelta(minutes=self.extension_minutes),
         )

@@ -223,6 +223,14 @@ def ask_everyone(actor: Actor = THE_CUSTOMER) -> commands.AskEveryone:
     return commands.AskEveryone(REQUEST, actor)
 
 
+def extend(actor: Actor = THE_CUSTOMER) -> commands.ExtendWindow:
+    return commands.ExtendWindow(REQUEST, actor)
+
+
+def assign(mechanic: MechanicId) -> commands.AssignMechanic:
+    return commands.AssignMechanic(REQUEST, mechanic, THE_OPERATOR)
+
+
 def cancel(actor: Actor = THE_CUSTOMER) -> commands.CancelRequest:
     return commands.CancelRequest(REQUEST, actor)
 
@@ -276,6 +284,10 @@ def shortened(mechanic: MechanicId, *, until: float) -> happened.WindowShortened
     return happened.WindowShortened(mechanic, minute(until))
 
 
+def extended(mechanic: MechanicId, *, until: float) -> happened.WindowExtended:
+    return happened.WindowExtended(mechanic, minute(until))
+
+
 def ended(mechanic: MechanicId, reason: FallbackReason) -> happened.ReservationEnded:
     return happened.ReservationEnded(mechanic, reason)
 
@@ -297,6 +309,12 @@ def matched(
     mechanic: MechanicId, *, at: float = 0, stage: Stage = Stage.OPEN
 ) -> happened.RequestMatched:
     return happened.RequestMatched(mechanic, stage, minute(at + JOIN_LIMIT))
+
+
+def assigned(
+    mechanic: MechanicId, *, at: float = 0, stage: Stage = Stage.OPEN
+) -> happened.RequestMatched:
+    return replace(matched(mechanic, at=at, stage=stage), assigned=True)
 
 
 def matched_in_window(mechanic: MechanicId, *, at: float = 0) -> happened.RequestMatched:

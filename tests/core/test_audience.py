@@ -45,6 +45,7 @@ from tests.core.cast import (
     decline,
     declined,
     ended,
+    extended,
     join,
     joined,
     matched,
@@ -102,6 +103,10 @@ TOLD: list[tuple[Event, Sequence[Notice]]] = [
     (
         shortened(PREFERRED, until=5),
         [customer("priority_window_shortened"), in_person("priority_window_shortened")],
+    ),
+    (
+        extended(PREFERRED, until=15),
+        [customer("priority_window_extended"), in_person("priority_window_extended")],
     ),
     (
         ended(PREFERRED, NO_RESPONSE),

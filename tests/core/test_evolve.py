@@ -37,6 +37,7 @@ from tests.core.cast import (
     Story,
     accept,
     ask_everyone,
+    assign,
     cancel,
     cancelled,
     chain_of,
@@ -46,6 +47,8 @@ from tests.core.cast import (
     decline,
     declined,
     ended,
+    extend,
+    extended,
     given,
     join,
     joined,
@@ -100,6 +103,12 @@ STORIES = {
     .when(release(STRANGER))
     .after(60)
     .when(deadline()),
+    "more time, and somebody by name": NOTHING_YET.when(request_session(PREFERRED))
+    .when(extend())
+    .after(11)
+    .when(extend())
+    .after(12)
+    .when(assign(STRANGER)),
     "a busy favourite, a no-show, a wish": NOTHING_YET.where(PREFERRED, busy=True)
     .when(request_session(PREFERRED, RIVAL))
     .when(ask_everyone())
@@ -175,6 +184,14 @@ CHANGES = {
         shortened(PREFERRED, until=7),
         {"state": Reserved(PREFERRED, 0, minute(7), shortened=True)},
     ),
+    "lengthening the window": Change(
+        RESERVED,
+        extended(PREFERRED, until=15),
+        {
+            "state": Reserved(PREFERRED, 0, minute(15), extensions=1),
+            "priority_window": minutes(15),
+        },
+    ),
     "silence": Change(RESERVED, ended(PREFERRED, NO_RESPONSE), {"silent": {PREFERRED}}),
     "a favourite's no": Change(
         RESERVED, ended(PREFERRED, FallbackReason.DECLINED), {"excluded": {PREFERRED}}
@@ -243,6 +260,7 @@ def test_a_request_begins_exactly_once() -> None:
     ("event", "alarm"),
     [
         (shortened(PREFERRED, until=5), "only a window can be shortened"),
+        (extended(PREFERRED, until=15), "only a window can be shortened or"),
         (joined(PREFERRED), "only a match can be joined"),
         (completed(PREFERRED), "only a match can be completed"),
     ],

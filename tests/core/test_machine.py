@@ -42,6 +42,7 @@ PRIORITY_EVENTS = (
     happened.RequestReserved,
     happened.FavoriteSkipped,
     happened.WindowShortened,
+    happened.WindowExtended,
     happened.ReservationEnded,
 )
 ENDINGS = (happened.SessionCompleted, happened.RequestCancelled, happened.RequestUnfilled)
@@ -49,6 +50,7 @@ STEPPING_IN = [
     *(cast.ask_everyone(), cast.ask_everyone(cast.THE_OPERATOR)),
     *(cast.cancel(), cast.complete(None)),
 ]
+MORE_TIME = [cast.extend(), cast.extend(cast.THE_OPERATOR)]
 ONLY_AT_THE_DEADLINE = {FallbackReason.NO_RESPONSE}
 DEADLINES_MAX = 8  # three windows, a join and the broadcasts between them need fewer
 
@@ -71,6 +73,7 @@ class Marketplace(RuleBasedStateMachine):
         self.held_until: datetime | None = None
         self.taken_by: MechanicId | None = None
         self.over = False
+        self.extensions = 0
         self.fallbacks = 0
         self.said_no: set[MechanicId] = set()
         self.had_a_turn: set[MechanicId] = set()
@@ -123,6 +126,32 @@ class Marketplace(RuleBasedStateMachine):
         wins = self.may_win(mechanic) or (self.taken_by == mechanic and not self.over)
         self.order(cast.accept(mechanic))
         assert wins == (self.taken_by == mechanic and not self.over)
+
+    def may_be_assigned(self, mechanic: MechanicId) -> bool:
+        """Whoever could win if nobody else were asked first."""
+        held_for, self.held_for = self.held_for, None
+        may, self.held_for = self.may_win(mechanic), held_for
+        return may
+
+    @rule(mechanic=mechanics, now=circumstances, wanted=seldom)
+    def assign(self, mechanic: MechanicId, now: dict[str, bool], wanted: bool) -> None:
+        if not wanted:
+            return
+        self.story = self.story.where(mechanic, **now)
+        wins = self.may_be_assigned(mechanic) or (self.taken_by == mechanic and not self.over)
+        self.order(cast.assign(mechanic))
+        assert wins == (self.taken_by == mechanic and not self.over)
+
+    @rule(order=st.sampled_from(MORE_TIME))
+    def give_more_time(self, order: commands.Command) -> None:
+        """Granted exactly where two are not used up, and everybody keeps their time."""
+        limit = cast.START + POLICY.overall_limit - POLICY.broadcast_minimum
+        until, now = self.held_until, self.story.now
+        runs = until is not None and now < until and until + POLICY.extension <= limit
+        granted = runs and self.extensions < 2 and not self.over
+        self.order(order)
+        longer = until + POLICY.extension if until and granted else until
+        assert self.held_until == longer
 
     @rule(mechanic=mechanics)
     def decline(self, mechanic: MechanicId) -> None:
@@ -187,6 +216,10 @@ class Marketplace(RuleBasedStateMachine):
                 assert mechanic not in self.had_a_turn, "a second turn"
                 self.held_for, self.held_until = mechanic, until
                 self.had_a_turn.add(mechanic)
+                self.extensions = 0
+            case happened.WindowExtended(until=until):
+                self.held_until = until
+                self.extensions += 1
             case happened.WindowShortened(until=until):
                 assert self.held_until is not None
                 assert until <= self.held_until, "a window was prolonged"

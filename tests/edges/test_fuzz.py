@@ -50,6 +50,8 @@ MEANT_FOR = {
     "intakes": Role.CUSTOMER,
     "favorites": Role.CUSTOMER,
     "broadcast": Role.CUSTOMER,
+    "extension": Role.CUSTOMER,
+    "assignment": Role.OPERATOR,
     "cancellation": Role.CUSTOMER,
     "offers": Role.MECHANIC,
     "presence": Role.MECHANIC,
@@ -131,6 +133,8 @@ class Crowd:
             body |= {"plan": chance.choice(("free", "free", "standard", "micro"))}
             body |= {"contact_email": chance.choice(("", "nia@example.test"))}
             body |= {"preferred_mechanic_id": chance.choice((None, favorite))}
+        if path.endswith("/assignment") and isinstance(body, dict) and chance.random() < 0.7:
+            body |= {"mechanic_id": str(self._known[Role.MECHANIC]), "reason": "by telephone"}
         if "mechanic_id" in (case.path_parameters or {}) and chance.random() < 0.5:
             case.path_parameters["mechanic_id"] = str(self._known[Role.MECHANIC])
         if "{name}" in path and chance.random() < 0.5:

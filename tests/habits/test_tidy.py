@@ -16,7 +16,7 @@ from tests.habits.source import CORE, ROOT, code_lines, committed, modules, pars
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 40
 FUNCTION_LINES_HARD_MAX = 70
-CORE_LINES_MAX = 800
+CORE_LINES_MAX = 850
 
 LONG_FILES: dict[str, int] = {}
 LONG_FUNCTIONS: dict[str, int] = {}

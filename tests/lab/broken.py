@@ -111,18 +111,18 @@ def acknowledged_only() -> Iterator[None]:
 @contextmanager
 def open_to_strangers() -> Iterator[None]:
     """Whoever asks first gets what is held for somebody else."""
-    accept = rules._accept
+    accept = rules._match
 
-    def anybody(request: SessionRequest, who: Any, *more: Any) -> Any:
+    def anybody(request: SessionRequest, order: Any, *more: Any) -> Any:
         state = request.state
-        held = replace(state, mechanic=who) if isinstance(state, Reserved) else state
-        return accept(replace(request, state=held), who, *more)
+        held = replace(state, mechanic=order.mechanic) if isinstance(state, Reserved) else state
+        return accept(replace(request, state=held), order, *more)
 
     def may(_: Principal, *__: Any) -> bool:
         return True
 
     with (
-        patch.object(rules, "_accept", anybody),
+        patch.object(rules, "_match", anybody),
         patch.object(dispatcher, "may", may),
     ):
         yield

@@ -24,9 +24,9 @@ def test_no_promise_is_broken(seed: int) -> None:
 
 
 KINDS = """
-    session_requested favorite_skipped request_reserved window_shortened reservation_ended
-    request_opened offer_declined request_matched mechanic_joined match_released session_completed
-    request_cancelled request_unfilled
+    session_requested favorite_skipped request_reserved window_shortened window_extended
+    reservation_ended request_opened offer_declined request_matched mechanic_joined match_released
+    session_completed request_cancelled request_unfilled
 """
 REASONS = """
     no_response declined mechanic_offline mechanic_unavailable mechanic_busy not_a_favorite
@@ -34,6 +34,7 @@ REASONS = """
 """
 REFUSALS = """
     unknown_request already_matched gone already_declined mechanic_busy not_yours
+    not_reserved window_at_limit
 """
 ACTS = """
     us:capture:done us:capture:card_refused us:capture:hold_expired us:cancel:done us:refund:done

@@ -70,6 +70,7 @@ orders = st.sampled_from(
         *[commands.AcceptOffer] * 4,
         *(commands.DeclineOffer, commands.ReleaseMatch, commands.JoinSession),
         *(commands.CompleteSession, commands.CancelRequest, commands.AskEveryone),
+        *(commands.ExtendWindow, commands.AssignMechanic),
         *(commands.EnforceDeadline, commands.ReviewReservation),
     ]
 )

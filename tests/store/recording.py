@@ -1,12 +1,13 @@
 """Logs as a release writes them, kept to be read by every later one.
 
-``python -m tests.store.recording NAME`` writes ``recorded/NAME.json`` with what the release of
-today makes of the stories below. A file is never written again: what it says has happened.
+``python -m tests.store.recording NAME STORY...`` writes ``recorded/NAME.json`` with what today's
+release makes of these stories, or of all of them. A file is never written again: what it says has
+happened.
 """
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -31,10 +32,12 @@ from tests.core.cast import (
     Story,
     accept,
     ask_everyone,
+    assign,
     cancel,
     complete,
     deadline,
     decline,
+    extend,
     join,
     minutes,
     release,
@@ -113,6 +116,12 @@ STORIES: dict[str, Story] = {
     "an offline favourite is skipped": NOTHING_YET.where(PREFERRED, online=False).when(
         request_session(PREFERRED, policy=SKIP)
     ),
+    "the favourite is given more time, twice, and is silent": one.when(extend())
+    .after(7)
+    .when(extend(THE_OPERATOR))
+    .after(12.5)
+    .when(deadline()),
+    "an operator names who comes": both.after(4).when(assign(STRANGER)),
     "nothing could be known": NOTHING_YET.blind().when(request_session(PREFERRED)),
     "a second purchase is never offered": NOTHING_YET.when(
         replace(request_session(PREFERRED), void=CancelReason.SECOND_PURCHASE)
@@ -146,9 +155,9 @@ def row_of(request: SessionRequest) -> Entry:
     return row
 
 
-def recorded() -> dict[str, list[Entry]]:
-    """All stories, each event with the row that it leaves."""
-    return {name: list(_entries(story.log)) for name, story in STORIES.items()}
+def recorded(names: Sequence[str]) -> dict[str, list[Entry]]:
+    """These stories, or all, each event with the row that it leaves."""
+    return {name: list(_entries(STORIES[name].log)) for name in names or STORIES}
 
 
 def _entries(log: tuple[tuple[datetime, Event], ...]) -> Iterator[Entry]:
@@ -160,13 +169,13 @@ def _entries(log: tuple[tuple[datetime, Event], ...]) -> Iterator[Entry]:
         yield entry | {"row": row_of(request)}
 
 
-def main(name: str) -> None:
+def main(name: str, *stories: str) -> None:
     """Keep what the release of today writes."""
     RECORDED.mkdir(exist_ok=True)
     with (RECORDED / f"{name}.json").open("x", encoding="utf-8") as kept:
-        json.dump(recorded(), kept, indent=1)
+        json.dump(recorded(stories), kept, indent=1)
         kept.write("\n")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -61,16 +61,19 @@ async def test_the_row_equals_the_replayed_log_after_every_command(
 ) -> None:
     request = await book(dispatcher, intakes, cast.customer, cast.favorite, cast.second)
     first, other = cast.favorite, cast.others[0]
+    customer, operator = commands.Actor("customer", str(cast.customer)), commands.Actor("operator")
     story: list[commands.Command] = [
+        commands.ExtendWindow(request.id, customer),
         commands.DeclineOffer(request.id, first, mechanic_actor(first)),
-        commands.AskEveryone(request.id, commands.Actor("customer", str(cast.customer))),
+        commands.AskEveryone(request.id, customer),
         accept(request, other),
         commands.ReleaseMatch(request.id, other, mechanic_actor(other)),
-        accept(request, cast.second),
+        commands.AssignMechanic(request.id, cast.second, operator),
         commands.CompleteSession(request.id, cast.second, mechanic_actor(cast.second)),
     ]
     for command in story:
-        outcome = await dispatcher.execute(command)
+        why = "a test" if command.actor == operator else None
+        outcome = await dispatcher.execute(command, reason=why)
         assert isinstance(outcome, Done), outcome
         row = await stored(requests, request.id)
         assert row == outcome.request
@@ -103,6 +106,10 @@ async def test_metadata_mirrors_the_columns_and_nothing_that_did_not_happen(
         "priority_window_minutes": 10,
     }
     customer = commands.Actor("customer", str(cast.customer))
+    await dispatcher.execute(commands.ExtendWindow(priority.id, customer))
+    row = await columns(pool, priority.id)
+    assert row["metadata"]["priority_window_minutes"] == row["priority_window_minutes"] == 15
+    assert row["due_at"] - row["priority_notified_at"] == timedelta(minutes=15)
     await dispatcher.execute(commands.AskEveryone(priority.id, customer))
     row = await columns(pool, priority.id)
     assert row["metadata"]["fallback_reason"] == row["fallback_reason"] == "customer_skipped"

@@ -22,6 +22,7 @@ COMMANDS = (
     "acceptance",
     "declination",
     "broadcast",
+    "extension",
     "cancellation",
     "release",
     "arrival",
@@ -102,6 +103,9 @@ async def test_the_wrong_role_is_refused_and_nothing_changes(world: World) -> No
         ("customer", "arrival"),
         ("customer", "completion"),
         ("mechanic", "broadcast"),
+        ("mechanic", "extension"),
+        ("mechanic", "assignment"),
+        ("customer", "assignment"),
         ("mechanic", "cancellation"),
     ]
     for role, command in wrong:
@@ -117,7 +121,7 @@ async def test_another_customers_request_does_not_exist(world: World) -> None:
     read = await world.client.get(f"/api/v1/session-requests/{request_id}", headers=stranger)
     unknown = await world.client.get(f"/api/v1/session-requests/{uuid4()}", headers=stranger)
     assert (read.status_code, read.json()) == (unknown.status_code, unknown.json())
-    for command in ("broadcast", "cancellation"):
+    for command in ("broadcast", "extension", "cancellation"):
         refused = await world.order(request_id, command, stranger)
         assert (refused.status_code, refused.json()["code"]) == (404, "unknown_request")
 
@@ -126,7 +130,7 @@ async def test_another_customers_request_does_not_exist(world: World) -> None:
 async def test_an_unknown_or_malformed_request_is_named(command: str, world: World) -> None:
     headers = (
         world.customer
-        if command in ("broadcast", "cancellation")
+        if command in ("broadcast", "extension", "cancellation")
         else world.mechanic(world.cast.favorite)
     )
     unknown = await world.order(str(uuid4()), command, headers)

@@ -32,7 +32,9 @@ async def test_without_a_reason_nothing_is_put(path: str, world: World) -> None:
     assert (await world.service.switchboard.flag("ENABLE_FAVORITES_PRIORITY")).enabled
 
 
-@pytest.mark.parametrize("command", ["broadcast", "cancellation", "release", "completion"])
+@pytest.mark.parametrize(
+    "command", ["broadcast", "extension", "cancellation", "release", "completion"]
+)
 async def test_without_a_reason_no_command_of_an_operator_is_carried_out(
     command: str, world: World
 ) -> None:

@@ -46,6 +46,7 @@ EXAMPLES: Sequence[tuple[str, happened.Event]] = (
         "the favourite went offline and the policy shortens the window",
         happened.WindowShortened(MECHANIC, LATER),
     ),
+    ("the favourite is given more time", happened.WindowExtended(MECHANIC, LATER)),
     (
         "a favourite's turn is over without a match",
         happened.ReservationEnded(MECHANIC, FallbackReason.NO_RESPONSE),
@@ -56,7 +57,14 @@ EXAMPLES: Sequence[tuple[str, happened.Event]] = (
     ),
     ("everybody is asked at once", happened.RequestOpened(LATER, None, frozenset())),
     ("the favourite accepts within the window", happened.RequestMatched(MECHANIC, RESERVED, None)),
-    ("somebody accepts an open request", happened.RequestMatched(MECHANIC, OPEN, None)),
+    (
+        "somebody accepts an open request, or is named for it",
+        happened.RequestMatched(MECHANIC, OPEN, None),
+    ),
+    (
+        "an operator names who comes before everybody was asked",
+        happened.RequestMatched(MECHANIC, RESERVED, None, assigned=True),
+    ),
     ("the matched mechanic has joined", happened.MechanicJoined(MECHANIC)),
     (
         "a match is undone: released, or nobody joined in time",

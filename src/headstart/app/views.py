@@ -1,12 +1,15 @@
 """What people may see of a request: the one place where rows become payloads."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from headstart.app.ports import LoggedEvent
+from headstart.app.ports import LoggedEvent, Seen
 from headstart.core import events as happened
 from headstart.core.audience import ItsCustomer, Notice
+from headstart.core.commands import ExtendWindow
+from headstart.core.decide import decide
+from headstart.core.refusals import Refusal
 from headstart.core.request import FallbackReason
 
 Payload = dict[str, Any]
@@ -92,7 +95,7 @@ def _told(event: happened.Event) -> Payload:
                 "priority": False,
             }
             return told | ({"fallback_reason": event.fallback} if event.fallback else {})
-        case happened.WindowShortened():
+        case happened.WindowShortened() | happened.WindowExtended():
             return {"due_at": event.until.isoformat(), "stage": "reserved", "status": "pending"}
         case happened.ReservationEnded():
             return {"fallback_reason": event.reason}
@@ -104,6 +107,15 @@ def customer_view(row: Mapping[str, Any], now: datetime) -> Payload:
     """A request as its customer sees it."""
     view = {name: _plain(value) for name, value in row.items() if name != "customer_id"}
     return for_customer(view) | {"server_now": now.isoformat()}
+
+
+def extension_minutes(seen: Seen) -> float | None:
+    """How much more time the favourite can be given now, by the rules themselves; None: none."""
+    request = seen.request
+    if request is None:
+        return None
+    answer = decide(request, ExtendWindow(request.id), seen.facts, now=seen.now)
+    return None if isinstance(answer, Refusal) else request.policy.extension / timedelta(minutes=1)
 
 
 def for_customer(payload: Mapping[str, Any]) -> Payload:

@@ -59,6 +59,8 @@ class Operation(Enum):
     REQUEST_READ      = "request.read",      NO,    OWN,     KNOWN,   ANY
     REQUEST_AUDIT     = "request.audit",     NO,    NO,      NO,      ANY
     REQUEST_BROADCAST = "request.broadcast", NO,    OWN,     NO,      ANY,  commands.AskEveryone
+    REQUEST_EXTEND    = "request.extend",    NO,    OWN,     NO,      ANY,  commands.ExtendWindow
+    REQUEST_ASSIGN    = "request.assign",    NO,    NO,      NO,      ANY,  commands.AssignMechanic
     REQUEST_CANCEL    = "request.cancel",    NO,    OWN,     NO,      ANY,  commands.CancelRequest
     OFFER_LIST        = "offer.list",        NO,    NO,      KNOWN,   NO
     OFFER_ACCEPT      = "offer.accept",      NO,    NO,      KNOWN,   NO,   commands.AcceptOffer

@@ -81,6 +81,7 @@ def _mechanics_told(event: happened.Event, name: str) -> Sequence[Notice]:
             return (Notice(FEED_TOPIC, name, EveryMechanic()),)
         case (
             happened.WindowShortened(mechanic=mechanic)
+            | happened.WindowExtended(mechanic=mechanic)
             | happened.ReservationEnded(mechanic=mechanic)
             | happened.MatchReleased(mechanic=mechanic)
             | happened.SessionCompleted(mechanic=mechanic)
@@ -113,6 +114,7 @@ def mechanic_topic(mechanic: MechanicId) -> str:
 EVENT_NAMES: dict[type[happened.Event], str] = {
     happened.RequestReserved: "priority_session_request",
     happened.WindowShortened: "priority_window_shortened",
+    happened.WindowExtended: "priority_window_extended",
     happened.ReservationEnded: "priority_window_ended",
     happened.RequestOpened: "new_request",
     happened.RequestMatched: "request_accepted",

@@ -73,6 +73,10 @@ class DeclineOffer(_ByMechanic):
     """A favourite's no ends their turn at once; anybody's no is remembered."""
 
 
+class AssignMechanic(_ByMechanic):
+    """An operator matches a mechanic who has agreed by other means."""
+
+
 class JoinSession(_ByMechanic):
     """The matched mechanic has joined the live session, which ends the join deadline."""
 
@@ -98,6 +102,10 @@ class AskEveryone(_OnRequest):
     """End the priority stage now: the customer's wish, or an operator's."""
 
 
+class ExtendWindow(_OnRequest):
+    """Give the favourite who is being asked more time: the customer's wish, or an operator's."""
+
+
 class CancelRequest(_OnRequest):
     """Withdraw the request: a customer before anybody is matched, an operator at any time, the
     cashier when the payment cannot be had."""
@@ -116,6 +124,8 @@ Command = (
     | AcceptOffer
     | DeclineOffer
     | AskEveryone
+    | ExtendWindow
+    | AssignMechanic
     | CancelRequest
     | ReleaseMatch
     | JoinSession

@@ -11,7 +11,7 @@ from headstart.core import commands
 from headstart.core import events as happened
 from headstart.core.asking import Asking, hindrance
 from headstart.core.facts import Facts
-from headstart.core.policy import OfflinePolicy
+from headstart.core.policy import EXTENSIONS_MAX, OfflinePolicy
 from headstart.core.refusals import Refusal
 from headstart.core.request import (
     Cancelled,
@@ -32,7 +32,7 @@ Events = Sequence[happened.Event]
 NOTHING: Events = ()
 
 
-def decide(  # noqa: C901 - one line for each command
+def decide(  # noqa: C901, PLR0912 - one line for each command
     request: SessionRequest | None, command: commands.Command, facts: Facts, *, now: datetime
 ) -> Events | Refusal:
     """Apply the card of rules. ``now`` must not be older than the request it judges."""
@@ -41,12 +41,14 @@ def decide(  # noqa: C901 - one line for each command
     if request is None:
         return Refusal.UNKNOWN_REQUEST
     match command:
-        case commands.AcceptOffer(mechanic=mechanic):
-            return _accept(request, mechanic, facts, now)
+        case commands.AcceptOffer() | commands.AssignMechanic():
+            return _match(request, command, facts, now)
         case commands.DeclineOffer(mechanic=mechanic):
             return _decline(request, mechanic, facts, now)
         case commands.AskEveryone():
             return _ask_everyone(request, command, now)
+        case commands.ExtendWindow():
+            return _extend(request, now)
         case commands.CancelRequest():
             return _cancel(request, command.actor)
         case commands.ReleaseMatch(mechanic=mechanic):
@@ -97,22 +99,27 @@ def _requested(
     )
 
 
-def _accept(
-    request: SessionRequest, mechanic: MechanicId, facts: Facts, now: datetime
+def _match(
+    request: SessionRequest,
+    command: commands.AcceptOffer | commands.AssignMechanic,
+    facts: Facts,
+    now: datetime,
 ) -> Events | Refusal:
-    state = request.state
-    match state:
-        case Matched() if state.mechanic == mechanic:
-            return NOTHING
-        case Reserved() if state.mechanic != mechanic:
+    """First to accept wins. An operator's choice ends another's turn, by the same conditions."""
+    state, mechanic = request.state, command.mechanic
+    assigned = isinstance(command, commands.AssignMechanic)
+    if not isinstance(state, Reserved | Open):
+        won = isinstance(state, Matched) and state.mechanic == mechanic
+        return NOTHING if won else _too_late(state)
+    ended: Events = NOTHING
+    if isinstance(state, Reserved) and state.mechanic != mechanic:
+        if not assigned:
             return Refusal.RESERVED
-        case Reserved() | Open():
-            limit = request.policy.join_limit
-            join_by = None if limit is None else now + limit
-            taken = happened.RequestMatched(mechanic, _stage(state), join_by)
-            return _may_not_accept(request, mechanic, facts) or [taken]
-        case _:
-            return _too_late(state)
+        ended = [happened.ReservationEnded(state.mechanic, FallbackReason.OPERATOR)]
+    limit = request.policy.join_limit
+    join_by = None if limit is None else now + limit
+    taken = happened.RequestMatched(mechanic, _stage(state), join_by, assigned)
+    return _may_not_accept(request, mechanic, facts) or [*ended, taken]
 
 
 def _too_late(state: Matched | Completed | Unfilled | Cancelled) -> Refusal:
@@ -153,6 +160,19 @@ def _ask_everyone(
             return NOTHING
         case _:
             return _too_late(state)
+
+
+def _extend(request: SessionRequest, now: datetime) -> Events | Refusal:
+    """Only while the window runs, so often, and never into everybody's time."""
+    state, policy = request.state, request.policy
+    if not isinstance(state, Reserved | Open):
+        return _too_late(state)
+    if isinstance(state, Open) or now >= state.until:
+        return Refusal.NOT_RESERVED
+    until = state.until + policy.extension
+    if state.extensions >= EXTENSIONS_MAX or until > request.created_at + policy.priority_limit:
+        return Refusal.WINDOW_AT_LIMIT
+    return [happened.WindowExtended(state.mechanic, until)]
 
 
 def _cancel(request: SessionRequest, actor: commands.Actor) -> Events | Refusal:

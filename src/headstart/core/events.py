@@ -67,10 +67,16 @@ class ReservationEnded(_WithReason):
 
 
 @dataclass(frozen=True, slots=True)
-class WindowShortened(_OfMechanic):
+class _Until(_OfMechanic):
+    until: datetime
+
+
+class WindowShortened(_Until):
     """The favourite went offline, and the policy shortens the window for that."""
 
-    until: datetime
+
+class WindowExtended(_Until):
+    """The favourite has more time to answer: ``until`` is later than it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +97,12 @@ class OfferDeclined(_OfMechanic):
 
 @dataclass(frozen=True, slots=True)
 class RequestMatched(_OfMechanic):
-    """The first to accept has won; ``join_by`` is None where nobody watches whether they come."""
+    """The first to accept has won, or was ``assigned`` by an operator; ``join_by`` is None where
+    nobody watches whether they come."""
 
     stage: Stage
     join_by: datetime | None
+    assigned: bool = False
 
 
 class MechanicJoined(_OfMechanic):
@@ -132,6 +140,7 @@ Event = (
     | RequestReserved
     | FavoriteSkipped
     | WindowShortened
+    | WindowExtended
     | ReservationEnded
     | RequestOpened
     | OfferDeclined

@@ -55,9 +55,8 @@ def _changes(request: SessionRequest, event: happened.Event, at: datetime) -> Ch
                 "priority_window": event.window,
                 "priority_notified_at": request.priority_notified_at or at,
             }
-        case happened.WindowShortened(until=until):
-            assert isinstance(request.state, states.Reserved), "only a window can be shortened"
-            return {"state": replace(request.state, until=until, shortened=True)}
+        case happened.WindowShortened() | happened.WindowExtended():
+            return _other_window(request, event)
         case happened.ReservationEnded(mechanic=mechanic, reason=FallbackReason.DECLINED):
             return {"excluded": request.excluded | {mechanic}}
         case happened.ReservationEnded(mechanic=mechanic):
@@ -74,6 +73,19 @@ def _changes(request: SessionRequest, event: happened.Event, at: datetime) -> Ch
             return {"excluded": request.excluded | {mechanic}, "round": request.round + 1}
         case _:
             return {}
+
+
+def _other_window(
+    request: SessionRequest, event: happened.WindowShortened | happened.WindowExtended
+) -> Changes:
+    """How long a window was promised to be is kept when it is cut; more time is a new promise."""
+    state, window = request.state, request.priority_window
+    assert isinstance(state, states.Reserved), "only a window can be shortened or extended"
+    assert window, "a reservation has a window"
+    if isinstance(event, happened.WindowShortened):
+        return {"state": replace(state, until=event.until, shortened=True)}
+    longer = replace(state, until=event.until, extensions=state.extensions + 1)
+    return {"state": longer, "priority_window": window + (event.until - state.until)}
 
 
 def _conclusion(request: SessionRequest, event: happened.Event, at: datetime) -> Changes:

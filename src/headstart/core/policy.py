@@ -5,6 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 CHAIN_STEPS_MAX = 5
+EXTENSIONS_MAX = 2  # of one favourite's window
 
 
 class OfflinePolicy(StrEnum):
@@ -29,6 +30,7 @@ class Policy:
     overall_limit: timedelta
     broadcast_minimum: timedelta
     join_limit: timedelta | None
+    extension: timedelta = timedelta(minutes=5)  # of requests older than the setting, too
 
     @property
     def priority_limit(self) -> timedelta:

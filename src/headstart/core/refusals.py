@@ -12,11 +12,13 @@ class Refusal(StrEnum):
     RESERVED = "reserved", "This request is held for another mechanic."
     ALREADY_MATCHED = "already_matched", "This request is taken: a mechanic is matched with it."
     GONE = "gone", "This request has ended."
-    ALREADY_DECLINED = "already_declined", "You declined or withdrew from this request."
-    MECHANIC_NOT_APPROVED = "mechanic_not_approved", "Only approved mechanics may accept."
-    MECHANIC_BUSY = "mechanic_busy", "Finish or release your current job first: one at a time."
+    ALREADY_DECLINED = "already_declined", "Whoever declined or left this request cannot take it."
+    MECHANIC_NOT_APPROVED = "mechanic_not_approved", "Only approved mechanics may take a request."
+    MECHANIC_BUSY = "mechanic_busy", "One job at a time: the present one has to end first."
     NOT_YOURS = "not_yours", "This request is not yours to change."
     NOT_MATCHED = "not_matched", "This request is not matched with anybody."
+    NOT_RESERVED = "not_reserved", "Nobody is being asked alone any more."
+    WINDOW_AT_LIMIT = "window_at_limit", "No more time: everybody else must have time to be asked."
 
     sentence: str
 

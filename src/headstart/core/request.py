@@ -61,6 +61,7 @@ class Reserved:
     step: int
     until: datetime
     shortened: bool = False  # the window was cut because the mechanic was offline
+    extensions: int = 0  # how often it was lengthened
 
 
 @dataclass(frozen=True, slots=True)

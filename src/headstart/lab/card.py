@@ -52,7 +52,7 @@ INTRODUCTION = """\
 This page is written by the rules: `python -m headstart.lab.card` asks `decide` what each command
 does to a request in each state. **P** is the favourite whose turn it is, **W** the winner. *No* is
 a named, polite refusal. *Same again* and *nothing* change nothing, so every command may be
-repeated.
+repeated; only more time is more time, each time it is asked for without the same key.
 """
 
 
@@ -114,7 +114,12 @@ ACCEPT, DECLINE, RELEASE, JOIN, COMPLETE = (
         commands.CompleteSession,
     )
 )
+ASSIGN = {
+    "holder": commands.AssignMechanic(REQUEST, HOLDER, OPERATOR),
+    "others": commands.AssignMechanic(REQUEST, OTHER, OPERATOR),
+}
 ASK_EVERYONE = commands.AskEveryone(REQUEST, CUSTOMER)
+EXTEND = commands.ExtendWindow(REQUEST, CUSTOMER)
 CANCEL = commands.CancelRequest(REQUEST, CUSTOMER)
 DEADLINE = commands.EnforceDeadline(REQUEST)
 REVIEW = commands.ReviewReservation(REQUEST)
@@ -162,6 +167,8 @@ ROWS = (
     Row("AcceptOffer", ACCEPT),
     Row("DeclineOffer", DECLINE),
     Row("AskEveryone", {"": ASK_EVERYONE}),
+    Row("ExtendWindow", {"": EXTEND}),
+    Row("AssignMechanic", ASSIGN),
     Row("CancelRequest", {"": CANCEL}),
     Row("ReleaseMatch", RELEASE),
     Row("JoinSession", JOIN),
@@ -214,6 +221,7 @@ CREATION = {
     "the facts cannot be read": (replace(NONE, readable=False), _ask(HOLDER)),
 }
 RESERVED_SHORTEN = NONE.after(_ask(HOLDER, policy=SHORTEN))
+CROWDED = NONE.after(_ask(HOLDER, policy=replace(POLICY, broadcast_minimum=timedelta(minutes=49))))
 RESERVED_SKIP = NONE.after(_ask(HOLDER, policy=SKIP))
 SHORTENED = replace(RESERVED_SHORTEN, holder=OFFLINE).after(REVIEW)
 
@@ -223,6 +231,11 @@ WINDOW = {
     "the deadline passes": (RESERVED.when_due(), DEADLINE),
     "the customer asks everyone": (RESERVED, ASK_EVERYONE),
     "an operator asks everyone": (RESERVED, commands.AskEveryone(REQUEST, OPERATOR)),
+    "somebody gives P more time": (RESERVED, EXTEND),
+    "… a third time": (RESERVED.after(EXTEND).after(EXTEND), EXTEND),
+    "… and no time is left for it": (CROWDED, EXTEND),
+    "… when the window is over": (RESERVED.when_due(), EXTEND),
+    "an operator assigns another mechanic": (RESERVED, ASSIGN["others"]),
     "the customer cancels": (RESERVED, CANCEL),
     "P is suspended": (replace(RESERVED, holder=SUSPENDED), REVIEW),
     "P is matched elsewhere": (replace(RESERVED, holder=BUSY), REVIEW),
@@ -286,7 +299,12 @@ def _no(refusal: Refusal) -> str:
 
 def _unchanged(command: commands.Command) -> str:
     """Had this command its effect before, or has it none here?"""
-    repeats = commands.RequestSession | commands.AcceptOffer | commands.CancelRequest
+    repeats = (
+        commands.RequestSession
+        | commands.AcceptOffer
+        | commands.AssignMechanic
+        | commands.CancelRequest
+    )
     ends = commands.ReleaseMatch | commands.JoinSession | commands.CompleteSession
     return "same again" if isinstance(command, repeats | ends) else "nothing"
 
@@ -310,6 +328,7 @@ WORDS: dict[type[happened.Event], str] = {
     happened.RequestMatched: "matched",
     happened.OfferDeclined: "noted, not asked again",
     happened.WindowShortened: "reserved, for a shorter window",
+    happened.WindowExtended: "reserved, for longer",
     happened.MechanicJoined: "joined: no more deadline",
     happened.SessionCompleted: "completed",
     happened.RequestCancelled: "cancelled",

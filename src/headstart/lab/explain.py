@@ -65,6 +65,8 @@ def sentence_of(  # noqa: C901 - one line for each kind of event
             return f"favourite {mechanic} not asked: {reason}"
         case "window_shortened":
             return f"window of {mechanic} shortened to {payload['until']}: they went offline"
+        case "window_extended":
+            return f"window of {mechanic} lengthened to {payload['until']}"
         case "reservation_ended":
             return f"the turn of {mechanic} ended: {reason}"
         case "request_opened":
@@ -72,6 +74,8 @@ def sentence_of(  # noqa: C901 - one line for each kind of event
             return f"opened to everybody{why}; {eligible} could accept; until {payload['until']}"
         case "offer_declined":
             return f"declined by {mechanic}"
+        case "request_matched" if payload.get("assigned"):
+            return f"matched with {mechanic}, assigned while it was {payload['stage']}"
         case "request_matched":
             return f"matched with {mechanic}, who accepted while it was {payload['stage']}"
         case "match_released":

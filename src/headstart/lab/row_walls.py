@@ -152,6 +152,7 @@ COLUMNS: Mapping[tuple[Asker, str], str] = {
     " urgent status capture created_at",
     (Asker.REPORTING, "session_requests"): "id intake_id customer_id plan_code hold status stage"
     " due_at routing_type preferred_mechanic_id chain_step reserved_for window_shortened"
+    " window_extensions"
     " priority_window_minutes priority_notified_at fallback_broadcast_at fallback_reason"
     " broadcast_at matched_mechanic_id matched_at round version created_at",
     (Asker.REPORTING, "session_events"): "id request_id version kind at round eligible",

@@ -57,6 +57,7 @@ WORDS: Mapping[str, Said] = {
     "gone": Said(HTTPStatus.GONE, "gone"),
     "declined": Said(HTTPStatus.CONFLICT, "already_declined"),
     "foreign": Said(HTTPStatus.FORBIDDEN, "not_yours"),
+    "alone": Said(HTTPStatus.CONFLICT, "not_reserved"),
     "unmatched": Said(HTTPStatus.CONFLICT, "not_matched"),
 }
 
@@ -113,6 +114,32 @@ ANSWERS: Mapping[str, str] = {
   suspended  403   403  403  403    403     403   403  403      403       403
   dropped    -     -    -    -      403     -     403  -        -         -
   operator   404   yes  same same   taken   taken gone gone     gone      gone
+  """,
+    "POST /api/v1/session-requests/{request_id}/extension": """
+  .          never held open  fallen matched taken done unfilled cancelled withdrawn
+  nobody     401   401  401   401    401     401   401  401      401       401
+  customer   404   yes  alone alone  taken   taken gone gone     gone      gone
+  stranger   404   404  404   404    404     404   404  404      404       404
+  favourite  403   403  403   403    403     403   403  403      403       403
+  winner     -     -    -     -      403     -     403  -        -         -
+  decliner   -     -    403   403    403     -     403  403      403       -
+  mechanic   403   403  403   403    403     403   403  403      403       403
+  suspended  403   403  403   403    403     403   403  403      403       403
+  dropped    -     -    -     -      403     -     403  -        -         -
+  operator   404   yes  alone alone  taken   taken gone gone     gone      gone
+  """,
+    "POST /api/v1/session-requests/{request_id}/assignment": """
+  .          never held open fallen matched taken done unfilled cancelled withdrawn
+  nobody     401   401  401  401    401     401   401  401      401       401
+  customer   403   403  403  403    403     403   403  403      403       403
+  stranger   403   403  403  403    403     403   403  403      403       403
+  favourite  403   403  403  403    403     403   403  403      403       403
+  winner     -     -    -    -      403     -     403  -        -         -
+  decliner   -     -    403  403    403     -     403  403      403       -
+  mechanic   403   403  403  403    403     403   403  403      403       403
+  suspended  403   403  403  403    403     403   403  403      403       403
+  dropped    -     -    -    -      403     -     403  -        -         -
+  operator   404   yes  yes  yes    taken   taken gone gone     gone      gone
   """,
     "POST /api/v1/session-requests/{request_id}/cancellation": """
   .          never held open fallen matched taken done unfilled cancelled withdrawn
@@ -187,6 +214,7 @@ _API = "/api/v1/session-requests/{request_id}"
 PAGES: Mapping[str, tuple[str, Role]] = {
     "GET /requests/{request_id}": (f"GET {_API}", Role.CUSTOMER),
     "POST /requests/{request_id}/broadcast": (f"POST {_API}/broadcast", Role.CUSTOMER),
+    "POST /requests/{request_id}/extension": (f"POST {_API}/extension", Role.CUSTOMER),
     "POST /requests/{request_id}/cancellation": (f"POST {_API}/cancellation", Role.CUSTOMER),
     "POST /mechanic/offers/{request_id}/acceptance": (f"POST {_API}/acceptance", Role.MECHANIC),
     "POST /mechanic/offers/{request_id}/declination": (f"POST {_API}/declination", Role.MECHANIC),

@@ -106,6 +106,7 @@ def request_row(request: SessionRequest) -> dict[str, Any]:
         "chain_step": reserved.step if reserved else None,
         "reserved_for": reserved.mechanic if reserved else None,
         "window_shortened": bool(reserved and reserved.shortened),
+        "window_extensions": reserved.extensions if reserved else 0,
         "priority_window_minutes": _minutes(request.priority_window),
         "priority_notified_at": request.priority_notified_at,
         "fallback_broadcast_at": request.fallback.at if request.fallback else None,
@@ -193,7 +194,11 @@ def _state(row: Row) -> State:
     match row["status"], row["stage"]:
         case "pending", "reserved":
             return Reserved(
-                row["reserved_for"], row["chain_step"], row["due_at"], row["window_shortened"]
+                row["reserved_for"],
+                row["chain_step"],
+                row["due_at"],
+                row["window_shortened"],
+                row["window_extensions"],
             )
         case "pending", "open":
             return Open(row["due_at"])

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from headstart.app.intake import Booking
 from headstart.app.ports import Unavailable
-from headstart.app.views import Payload, customer_view, offer_card
+from headstart.app.views import Payload, customer_view, extension_minutes, offer_card
 from headstart.core import commands
 from headstart.core.access import ORDERED_BY, Operation, Principal, Role, may, relation
 from headstart.core.commands import Actor
@@ -83,6 +83,13 @@ class Said(BaseModel):
     reason: Reason | None = None
 
 
+class Assignment(BaseModel):
+    """Who has agreed to come, and how an operator knows."""
+
+    mechanic_id: UUID
+    reason: Reason
+
+
 class NewPresence(BaseModel):
     """Going on or off duty, and the heartbeat that proves being there."""
 
@@ -130,7 +137,8 @@ async def request_view(service: Service, who: Principal, request_id: RequestId) 
         raise Problem.of_refusal(Refusal.UNKNOWN_REQUEST)
     if of_a_mechanic:
         return offer_card(row, found[0].now) | summary(request, who)
-    return customer_view(row, found[0].now)
+    more = extension_minutes(found[0])
+    return customer_view(row, found[0].now) | {"extension_minutes": more}
 
 
 def summary(request: SessionRequest, who: Principal) -> Payload:
@@ -229,6 +237,9 @@ _add_command(
 )
 _add_command("declination", "Say no to an offer.", commands.DeclineOffer, _by_mechanic)
 _add_command("broadcast", "Ask everyone now.", commands.AskEveryone, _by_person)
+_add_command(
+    "extension", "Give the favourite more time to answer.", commands.ExtendWindow, _by_person
+)
 _add_command("cancellation", "Withdraw the request.", commands.CancelRequest, _by_person)
 _add_command(
     "release",
@@ -240,6 +251,24 @@ _add_command(
     "arrival", "The matched mechanic has joined the session.", commands.JoinSession, _by_mechanic
 )
 _add_command("completion", "The session is over.", commands.CompleteSession, _on_match)
+
+
+@router.post(
+    "/session-requests/{request_id}/assignment",
+    dependencies=[door(Operation.REQUEST_ASSIGN)],
+    operation_id="assignment",
+)
+async def assign(
+    request_id: RequestPath,
+    who: SignedIn,
+    service: Headstart,
+    body: Assignment,
+    idempotency_key: IdempotencyKey = None,
+) -> Payload:
+    """Match a mechanic who has agreed by other means."""
+    mechanic = MechanicId(body.mechanic_id)
+    command = commands.AssignMechanic(RequestId(request_id), mechanic, who.actor)
+    return await order(service, who, command, idempotency_key, body.reason)
 
 
 @router.get("/offers", dependencies=[door(Operation.OFFER_LIST)])

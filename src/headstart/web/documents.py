@@ -78,6 +78,12 @@ class CustomerRequest(Document):
     server_now: datetime
 
 
+class OneCustomerRequest(CustomerRequest):
+    """The same, read by itself: how many minutes more the favourite can be given, if any."""
+
+    extension_minutes: float | None
+
+
 class Card(Document):
     """A request as a mechanic sees it, before the match and after."""
 

@@ -30,7 +30,7 @@ OF_EVERY_ROUTE = (
 _OF_A_BODY = ("malformed_json", "incomplete")
 _OF_A_COMMAND = (
     *("unknown_request", "already_matched", "gone", "already_declined", "mechanic_not_approved"),
-    *("mechanic_busy", "not_yours", "not_matched"),
+    *("mechanic_busy", "not_yours", "not_matched", "not_reserved", "window_at_limit"),
 )
 _OF_A_PAYMENT = (
     *("bad_webhook", "encoded_body", "too_large", "too_slow", "incomplete", "unavailable"),
@@ -79,8 +79,8 @@ _TO_THE_OFFER = {"request_id": "$response.body#/offers/0/session_id"}
 _TO_THE_JOB = {"request_id": "$response.body#/job/session_id"}
 _TO_THE_MECHANIC = {"mechanic_id": "$response.body#/mechanic_id"}
 _COMMANDS = (
-    *("acceptance", "declination", "broadcast", "cancellation", "release", "arrival"),
-    "completion",
+    *("acceptance", "declination", "broadcast", "extension", "cancellation", "release", "arrival"),
+    *("assignment", "completion"),
 )
 _COMMAND = Answers(
     (d.Ordered,),
@@ -100,10 +100,12 @@ ANSWERS: Mapping[str, Answers] = {
     ),
     "GET /api/v1/session-requests": Answers(
         (d.CustomerRequests,),
-        leads_to=dict.fromkeys(("read_request", "broadcast", "cancellation"), _TO_THE_FIRST),
+        leads_to=dict.fromkeys(
+            ("read_request", "broadcast", "extension", "cancellation"), _TO_THE_FIRST
+        ),
     ),
     "GET /api/v1/session-requests/{request_id}": Answers(
-        (d.CustomerRequest, d.MechanicRequest), ("unknown_request",)
+        (d.OneCustomerRequest, d.MechanicRequest), ("unknown_request",)
     ),
     **{f"POST /api/v1/session-requests/{{request_id}}/{name}": _COMMAND for name in _COMMANDS},
     "GET /api/v1/offers": Answers(

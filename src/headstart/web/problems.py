@@ -34,6 +34,8 @@ STATUS_OF_REFUSAL: Mapping[Refusal, HTTPStatus] = {
     Refusal.MECHANIC_BUSY: HTTPStatus.CONFLICT,
     Refusal.NOT_YOURS: HTTPStatus.FORBIDDEN,
     Refusal.NOT_MATCHED: HTTPStatus.CONFLICT,
+    Refusal.NOT_RESERVED: HTTPStatus.CONFLICT,
+    Refusal.WINDOW_AT_LIMIT: HTTPStatus.CONFLICT,
 }
 
 log = structlog.get_logger()

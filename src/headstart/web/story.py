@@ -98,6 +98,14 @@ def _reserved(payload: Payload, name: str) -> str:
     return f"We asked {name} {order}, and nobody else."
 
 
+def _extended(_payload: Payload, name: str) -> str:
+    return f"{name} was given more time to answer."
+
+
+def _matched(payload: Payload, name: str) -> str:
+    return f"Our team found {name} for you." if payload.get("assigned") else f"{name} accepted."
+
+
 def _ended(payload: Payload, name: str) -> str:
     match payload["reason"]:
         case FallbackReason.NO_RESPONSE:
@@ -135,9 +143,10 @@ _TELLERS: Mapping[str, Callable[[Payload, str], str]] = {
     "request_reserved": _reserved,
     "favorite_skipped": _skipped,
     "window_shortened": lambda _, name: f"{name} went offline, so we shortened the wait.",
+    "window_extended": _extended,
     "reservation_ended": _ended,
     "request_opened": lambda _payload, _name: "We asked everyone.",
-    "request_matched": lambda _, name: f"{name} accepted.",
+    "request_matched": _matched,
     "mechanic_joined": lambda _, name: f"{name} joined the session.",
     "match_released": _undone,
     "session_completed": lambda _payload, _name: "The session is over.",

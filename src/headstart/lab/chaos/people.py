@@ -94,8 +94,11 @@ class Customer:
                 return
 
     async def _interfere(self, request: str) -> None:
-        """Some ask everyone, some cancel, most wait."""
+        """Some give their favourite more time, some ask everyone, some cancel, most wait."""
         town, limit_s = self.town, self.town.history.terms["overall_limit_s"]
+        if town.chance(0.15):
+            await town.pause(town.history.terms["window_s"])
+            await town.order(self.person, "ExtendWindow", request)
         if town.chance(0.1):
             await town.pause(limit_s / 3)
             await town.order(self.person, "AskEveryone", request)
@@ -132,7 +135,7 @@ class Mechanic:
     def _resume(self, job: Any) -> None:
         """The screen shows a job that was won without an answer."""
         if job and job["session_id"] not in self.jobs:
-            self.town.spawn(self._work(job["session_id"]))
+            self.town.spawn(self.work(job["session_id"]))
 
     def _answer_some(self, told: Plain, habits: Sequence[str], share: float) -> None:
         if self.town.chance(share):
@@ -165,9 +168,9 @@ class Mechanic:
     async def _accept(self, request: str) -> None:
         outcome = await self.town.order(self.person, "AcceptOffer", request)
         if outcome != "fail" or self.town.chance(0.03):
-            await self._work(request)
+            await self.work(request)
 
-    async def _work(self, request: str) -> None:
+    async def work(self, request: str) -> None:
         """What a winner does, if they show up; some who did not win try it, too."""
         town, join_limit_s = self.town, self.town.history.terms["join_limit_s"]
         if request in self.jobs or (join_limit_s and town.chance(0.1)):
@@ -210,7 +213,7 @@ class Mechanic:
 
 @dataclass(slots=True)
 class Operator:
-    """Suspends people and takes them back, loses patience for customers, and flips the flag."""
+    """Suspends people and takes them back, steers for customers, and flips the flag."""
 
     town: Town
     person: Person
@@ -229,7 +232,16 @@ class Operator:
             await self._set_status(mechanic, "approved")
             if self.town.booked:
                 request = self.town.random.choice(self.town.booked[-4:])
-                await self.town.order(self.person, "AskEveryone", request)
+                steer = self.town.random.choice(("AskEveryone", "ExtendWindow"))
+                await self.town.order(self.person, steer, request)
+                await self._assign(self.town.booked[-1])
+
+    async def _assign(self, request: str) -> None:
+        """Somebody has agreed by telephone, and comes."""
+        mechanic = self.town.random.choice(self.mechanics)
+        person = mechanic.person.id
+        if await self.town.order(self.person, "AssignMechanic", request, person) == "ok":
+            self.town.spawn(mechanic.work(request))
 
     async def tidy_up(self) -> None:
         """Nobody stays suspended, when the faults have ended."""

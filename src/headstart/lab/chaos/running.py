@@ -32,6 +32,7 @@ LARGE = Size(
     overall_limit_s=12.0,
     broadcast_minimum_s=3.0,
     join_limit_s=3.0,
+    extension_s=1.0,
 )
 SMALL = replace(  # for every change
     LARGE,
@@ -43,6 +44,7 @@ SMALL = replace(  # for every change
     overall_limit_s=5.1,
     broadcast_minimum_s=0.6,
     join_limit_s=1.5,
+    extension_s=0.5,
 )
 OUTAGES_EVERY_S = (5.0, 40.0)
 OUTAGES_SOON_S = (1.5, 3.5)

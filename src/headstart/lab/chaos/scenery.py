@@ -72,6 +72,7 @@ class Size:
     overall_limit_s: float
     broadcast_minimum_s: float
     join_limit_s: float
+    extension_s: float
 
 
 def terms_of(random: Random, size: Size, mechanics: Sequence[Person], *, paused: bool) -> Plain:
@@ -82,6 +83,7 @@ def terms_of(random: Random, size: Size, mechanics: Sequence[Person], *, paused:
         "overall_limit_s": size.overall_limit_s,
         "broadcast_minimum_s": size.broadcast_minimum_s,
         "join_limit_s": random.choice((None, size.join_limit_s)),
+        "extension_s": size.extension_s,
         "offline": random.choice(list(OfflinePolicy)).value,
         "mechanics": [mechanic.id for mechanic in mechanics],
         "slack_s": SLACK_PAUSED_S if paused else SLACK_S,
@@ -109,6 +111,7 @@ def settings_of(terms: Plain, sandbox_port: int, secret: str) -> Mapping[str, st
             "ENABLE_FAVORITES_PRIORITY": "true",
             "HEADSTART_OFFLINE_POLICY": terms["offline"],
             "PRIORITY_WINDOW_MINUTES": minutes("window_s"),
+            "HEADSTART_EXTENSION_MINUTES": minutes("extension_s"),
             "HEADSTART_OFFLINE_WINDOW_MINUTES": minutes("offline_window_s"),
             "HEADSTART_OVERALL_LIMIT_MINUTES": minutes("overall_limit_s"),
             "HEADSTART_BROADCAST_MINIMUM_MINUTES": minutes("broadcast_minimum_s"),

@@ -32,6 +32,8 @@ PATHS = {
     "AcceptOffer": "acceptance",
     "DeclineOffer": "declination",
     "AskEveryone": "broadcast",
+    "ExtendWindow": "extension",
+    "AssignMechanic": "assignment",
     "CancelRequest": "cancellation",
     "ReleaseMatch": "release",
     "JoinSession": "arrival",
@@ -185,21 +187,28 @@ class Town:
 
     # Commands
 
-    async def order(self, person: Person, operation: str, request: str) -> str:
-        """Give a command, with the same key until its outcome is known."""
-        key = self.new_key()
-        outcome = await self._order(person, operation, request, key)
+    async def order(
+        self, person: Person, operation: str, request: str, mechanic: str | None = None
+    ) -> str:
+        """Give a command, with the same key until its outcome is known; ``mechanic`` is named
+        where it is about somebody else."""
+        order = (person, operation, request, self.new_key(), mechanic)
+        outcome = await self._order(*order)
         if outcome in ("ok", "unknown") and self.chance(REPEATED_LATE):
-            self.spawn(self._repeat(person, operation, request, key))
+            self.spawn(self._repeat(*order))
         return outcome
 
-    async def _repeat(self, person: Person, operation: str, request: str, key: str) -> None:
+    async def _repeat(self, *order: Any) -> None:
         await self.pause(REPEAT_S_MAX)
-        await self._order(person, operation, request, key)
+        await self._order(*order)
 
-    async def _order(self, person: Person, operation: str, request: str, key: str) -> str:
+    async def _order(
+        self, person: Person, operation: str, request: str, key: str, mechanic: str | None
+    ) -> str:
+        said: Plain = {"reason": "chaos"} if person.who.role is Role.OPERATOR else {}
         record: Plain = {
             "who": person.id,
+            "about": mechanic or person.id,
             "role": person.who.role.value,
             "operation": operation,
             "request": request,
@@ -213,7 +222,7 @@ class Town:
             "POST",
             f"/api/v1/session-requests/{request}/{PATHS[operation]}",
             f"{person.headers}Idempotency-Key: {key}\r\n",
-            {"reason": "chaos"} if person.who.role is Role.OPERATOR else None,
+            (said | {"mechanic_id": mechanic} if mechanic else said) or None,
             attempts=self.random.choice(ATTEMPTS),
         )
         record["answered_s"] = self.now_s()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
 from headstart.lab.checkers.history import Finding, Plain
-from headstart.lab.checkers.requests import ENDED
+from headstart.lab.checkers.requests import ENDED, EXTENSIONS_MAX
 from headstart.lab.checkers.tale import INSTANT_S, Case, Moment, Tale, ever
 
 NOT_TAKEN = "not_taken"  # nobody who decides anything has heard of it
@@ -19,6 +19,8 @@ AN_OK_MEANS: Mapping[str, Callable[[Moment, str], bool]] = {
     "JoinSession": lambda m, who: m.who == who and m.status != "reserved" and m.due_s is None,
     "CompleteSession": lambda m, who: m.status == "completed",
     "AskEveryone": lambda m, who: m.status == "open",
+    "ExtendWindow": lambda m, who: False,  # each one has an effect, or is refused
+    "AssignMechanic": lambda m, who: m.status == "matched" and m.who == who,
     "CancelRequest": lambda m, who: m.status == "cancelled",
 }
 A_REFUSAL_MEANS: Mapping[str, Callable[[Moment, str], bool]] = {
@@ -37,7 +39,7 @@ def true_answers(case: Case) -> Iterator[Finding]:
     for asked in case.history.operations:
         if asked["outcome"] == "unknown":
             continue
-        request, who = asked["request"], asked["who"]
+        request, who = asked["request"], asked["about"]
         tale = case.tales.get(request, Tale(request, []))
         moments = tale.during(asked["called_s"], asked["answered_s"])
         said = f"{asked['operation']} by {who} at {asked['answered_s']:.3f}: {asked['outcome']}"
@@ -57,7 +59,7 @@ def true_answers(case: Case) -> Iterator[Finding]:
 
 
 def _is_true_refusal(case: Case, asked: Plain, moments: list[Moment]) -> bool:
-    who, from_s, to_s = asked["who"], asked["called_s"], asked["answered_s"]
+    who, from_s, to_s = asked["about"], asked["called_s"], asked["answered_s"]
     match asked["detail"]:
         case "mechanic_not_approved":
             return case.suspended(who, from_s, to_s)
@@ -68,8 +70,27 @@ def _is_true_refusal(case: Case, asked: Plain, moments: list[Moment]) -> bool:
                 return any(one.status == "none" for one in moments)
             hidden = any(not one.is_visible_to(who) for one in moments)
             return hidden or case.suspended(who, from_s, to_s)
+        case "not_reserved":
+            over_s = to_s + case.slack_s
+            return any(m.status == "open" or _is_over(m, over_s) for m in moments)
+        case "window_at_limit":
+            end_s = case.windows_end_s(case.tales[asked["request"]]) + INSTANT_S
+            longer_s = case.history.terms["extension_s"]
+            return any(_is_at_limit(m, end_s - longer_s) for m in moments)
         case detail:
             return any(A_REFUSAL_MEANS[detail](one, who) for one in moments)
+
+
+def _is_over(moment: Moment, at_s: float) -> bool:
+    """A window whose end has come, whether or not anybody has acted on it."""
+    return moment.status == "reserved" and moment.due_s is not None and moment.due_s <= at_s
+
+
+def _is_at_limit(moment: Moment, last_s: float) -> bool:
+    """A window that runs, and cannot be longer: ``last_s`` is the latest end that still can."""
+    due_s = moment.due_s or 0.0
+    used_up = moment.extensions >= EXTENSIONS_MAX
+    return moment.status == "reserved" and (used_up or due_s > last_s - 2 * INSTANT_S)
 
 
 def _is_secret(case: Case, asked: Plain, moments: list[Moment]) -> bool:
@@ -106,6 +127,7 @@ def payments(case: Case) -> Iterator[Finding]:
 NAMES = {
     "request_reserved": "priority_session_request",
     "window_shortened": "priority_window_shortened",
+    "window_extended": "priority_window_extended",
     "reservation_ended": "priority_window_ended",
     "request_opened": "new_request",
     "request_matched": "request_accepted",
@@ -116,7 +138,10 @@ NAMES = {
     "request_unfilled": "request_unfilled",
 }
 FOR_CUSTOMERS = NAMES | {"request_reserved": "request_reserved"}
-FOR_ONE = {"window_shortened", "reservation_ended", "match_released", "session_completed"}
+FOR_ONE = {
+    *("window_shortened", "window_extended", "reservation_ended", "match_released"),
+    "session_completed",
+}
 EVERYBODY = None
 
 
@@ -157,6 +182,8 @@ def _mechanics(before: Moment, row: Plain, after: Moment) -> set[str] | None:
     if kind == "request_cancelled" and before.status in ("new", "between"):
         return set()  # nobody was ever asked, or the one who had won it is told of the release
     if kind in ("request_matched", "request_cancelled", "request_unfilled"):
+        if before.status == "between":
+            return {told["mechanic"]}  # assigned, and nobody else has ever heard of it
         return {str(before.who)} if before.status == "reserved" else EVERYBODY
     return set()
 

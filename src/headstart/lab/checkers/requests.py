@@ -6,8 +6,12 @@ from itertools import pairwise
 from headstart.lab.checkers.history import Finding, Plain
 from headstart.lab.checkers.tale import INSTANT_S, STEPS, Case, Moment, Tale, throughout
 
+EXTENSIONS_MAX = 2
 ENDED = {"completed", "unfilled", "cancelled"}
-PRIORITY = {"favorite_skipped", "request_reserved", "window_shortened", "reservation_ended"}
+PRIORITY = {
+    *("favorite_skipped", "request_reserved", "window_shortened", "window_extended"),
+    "reservation_ended",
+}
 
 
 def one_step_at_a_time(case: Case, tale: Tale) -> Iterator[Finding]:
@@ -22,10 +26,20 @@ def one_step_at_a_time(case: Case, tale: Tale) -> Iterator[Finding]:
             yield Finding(invariant, tale.request, f"{kind} while {before.status}")
         elif held and who != before.who:
             yield Finding("I6", tale.request, f"{kind} by {who}, held by {before.who}")
+        if kind == "request_matched" and not _is_allowed_to_match(before, row):
+            yield Finding("I6", tale.request, f"{who} wins by the word of {row['actor']}")
         if kind == "request_matched" and who in before.excluded:
             yield Finding("I12", tale.request, f"{who} wins after having declined or left")
         if kind == "request_reserved" and who in before.silent | before.excluded:
             yield Finding("I12", tale.request, f"{who} is asked a second time")
+
+
+def _is_allowed_to_match(before: Moment, row: Plain) -> bool:
+    """Mechanics accept for themselves; only an operator's choice ends another's turn by a match."""
+    told = row["payload"]
+    if told.get("assigned"):
+        return bool(row["actor"].startswith("operator"))
+    return bool(row["actor"] == f"mechanic:{told['mechanic']}" and before.status != "between")
 
 
 def one_order(case: Case, tale: Tale) -> Iterator[Finding]:
@@ -58,11 +72,24 @@ def promised_windows(case: Case, tale: Tale) -> Iterator[Finding]:
             before.due_s or 0.0, at_s + shortest_s - INSTANT_S
         ):
             yield Finding("I4", tale.request, "a window is cut by too much")
+        if row["kind"] == "window_extended":
+            yield from _extension(case, tale, before, row)
         if row["kind"] == "request_opened":
             limit_s = tale.rows[0]["at_s"] + terms["overall_limit_s"]
             limit_s = max(limit_s, at_s + terms["broadcast_minimum_s"])
             if abs(told["until_s"] - limit_s) > INSTANT_S:
                 yield Finding("L1", tale.request, f"everybody is asked until {after.due_s}")
+
+
+def _extension(case: Case, tale: Tale, before: Moment, row: Plain) -> Iterator[Finding]:
+    """So much, so often, before the deadline, and not into everybody's time."""
+    due_s, until_s = before.due_s or 0.0, row["payload"]["until_s"]
+    if abs(until_s - due_s - case.history.terms["extension_s"]) > INSTANT_S:
+        yield Finding("I4", tale.request, f"a window is lengthened by {until_s - due_s} s")
+    if row["at_s"] >= due_s:
+        yield Finding("I4", tale.request, "a window is lengthened that was over")
+    if before.extensions >= EXTENSIONS_MAX or until_s > case.windows_end_s(tale) + INSTANT_S:
+        yield Finding("I4", tale.request, "a window is lengthened too often, or for too long")
 
 
 def true_reasons(case: Case, tale: Tale) -> Iterator[Finding]:
@@ -76,7 +103,7 @@ def true_reasons(case: Case, tale: Tale) -> Iterator[Finding]:
                 yield Finding("I4", tale.request, f"{row['kind']}: {last} is not true")
         if row["kind"] == "request_opened" and told["fallback"] != last:
             yield Finding("I10", tale.request, f"{told['fallback']} instead of {last}")
-        if row["kind"] in ("request_opened", "request_reserved"):
+        if row["kind"] in ("request_opened", "request_reserved", "request_matched"):
             last = None
     fallbacks = [row for row in tale.rows if row["payload"].get("fallback")]
     if len(fallbacks) > 1:

@@ -23,6 +23,7 @@ class Moment:
     who: str | None = None
     due_s: float | None = None
     shortened: bool = False
+    extensions: int = 0
     fallback: str | None = None
     broadcast: bool = False
     asked: frozenset[str] = frozenset()
@@ -48,6 +49,7 @@ def _reserved(moment: Moment, told: Plain) -> Plain:
         "who": told["mechanic"],
         "due_s": told["until_s"],
         "shortened": told["shortened"],
+        "extensions": 0,
         "asked": moment.asked | {told["mechanic"]},
     }
 
@@ -76,8 +78,13 @@ def _released(moment: Moment, told: Plain) -> Plain:
     return {"status": "between", "due_s": None, **_excluded(moment, told)}
 
 
-def _matched(_: Moment, told: Plain) -> Plain:
-    return {"status": "matched", "who": told["mechanic"], "due_s": told["join_by_s"]}
+def _matched(moment: Moment, told: Plain) -> Plain:
+    return {
+        "status": "matched",
+        "who": told["mechanic"],
+        "due_s": told["join_by_s"],
+        "asked": moment.asked | {told["mechanic"]},  # or assigned: they know of it from now on
+    }
 
 
 def _cancelled(moment: Moment, told: Plain) -> Plain:
@@ -96,10 +103,14 @@ STEPS: Mapping[str, tuple[set[str], Step]] = {
         {"reserved"},
         lambda _, told: {"due_s": told["until_s"], "shortened": True},
     ),
+    "window_extended": (
+        {"reserved"},
+        lambda moment, told: {"due_s": told["until_s"], "extensions": moment.extensions + 1},
+    ),
     "reservation_ended": ({"reserved"}, _ended),
     "request_opened": ({"new", "between"}, _opened),
     "offer_declined": ({"open"}, _excluded),
-    "request_matched": ({"reserved", "open"}, _matched),
+    "request_matched": ({"reserved", "open", "between"}, _matched),  # between: assigned
     "mechanic_joined": ({"matched"}, lambda _, __: {"due_s": None}),
     "match_released": ({"matched"}, _released),
     "session_completed": ({"matched"}, lambda _, __: {"status": "completed", "due_s": None}),
@@ -166,6 +177,11 @@ class Case:
                 if moment.status == "matched":
                     job = (tale.request, moment.since_s, until_s)
                     self.jobs[str(moment.who)].append(job)
+
+    def windows_end_s(self, tale: Tale) -> float:
+        """Until when favourites may be asked: what is left then is everybody's."""
+        terms, began_s = self.history.terms, tale.rows[0]["at_s"]
+        return float(began_s + terms["overall_limit_s"] - terms["broadcast_minimum_s"])
 
     def suspended(self, who: str, from_s: float, to_s: float) -> bool:
         """At any time within."""

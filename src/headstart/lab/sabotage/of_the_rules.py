@@ -23,13 +23,13 @@ ONE_SECOND = timedelta(seconds=1)
 @breaks("I6")
 def second_yes_refused() -> Patches:
     """The winner who accepts again is told that somebody else was faster."""
-    accept = rules._accept
+    accept = rules._match
 
     def once(request: SessionRequest, *args: Any) -> Any:
         taken = isinstance(request.state, Matched)
         return Refusal.ALREADY_MATCHED if taken else accept(request, *args)
 
-    yield patch.object(rules, "_accept", once)
+    yield patch.object(rules, "_match", once)
 
 
 @breaks("I2")
@@ -194,6 +194,31 @@ def limit_forgotten() -> Patches:
         return opened(replace(self, created_at=now), fallback, now)
 
     yield patch.object(asking.Asking, "open", generous)
+
+
+@breaks("I4")
+def extension_forgets_the_deadline() -> Patches:
+    """More time is granted, and the deadline stays where it was."""
+    changes = evolve._changes
+
+    def forgetful(request: SessionRequest, event: happened.Event, at: datetime) -> evolve.Changes:
+        kept = {"state": request.state} if isinstance(event, happened.WindowExtended) else {}
+        return changes(request, event, at) | kept
+
+    yield patch.object(evolve, "_changes", forgetful)
+
+
+@breaks("I4")
+def extension_without_end() -> Patches:
+    """Whoever asks for more time gets it, as often as they like."""
+    extend = rules._extend
+
+    def generous(request: SessionRequest, now: datetime) -> Any:
+        state = request.state
+        fresh = replace(state, extensions=0) if isinstance(state, Reserved) else state
+        return extend(replace(request, state=fresh), now)
+
+    yield patch.object(rules, "_extend", generous)
 
 
 @breaks("I4")

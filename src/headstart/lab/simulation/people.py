@@ -132,8 +132,12 @@ class Customer:
                 return
 
     async def _interfere(self, request_id: RequestId) -> None:
-        """Some ask everyone, some cancel, most wait."""
+        """Some give their favourite more time, some ask everyone, some cancel, most wait."""
         town = self.town
+        if town.chance(0.25):
+            await town.pause(8.0)
+            for _ in range(town.random.choice((1, 2, 3))):
+                await town.order(self.who, commands.ExtendWindow(request_id, self.who.actor))
         await town.pause(15.0)
         if town.chance(0.15):
             await town.order(self.who, commands.AskEveryone(request_id, self.who.actor))
@@ -200,6 +204,12 @@ class Mechanic:
         if await self.town.order(self.who, accept) != "fail" or self.town.chance(0.1):
             await self._work(request_id)
 
+    async def take_by_phone(self, operator: Principal, request_id: RequestId) -> None:
+        """Agree to a request that an operator then assigns."""
+        assign = commands.AssignMechanic(request_id, self.id, operator.actor)
+        if await self.town.order(operator, assign) == "ok":
+            self.town.spawn(self._work(request_id))
+
     async def _work(self, request_id: RequestId) -> None:
         """What a winner does, if they show up; some who did not win try it, too."""
         town = self.town
@@ -243,11 +253,15 @@ class Mechanic:
 
 
 async def operate(town: Town, mechanics: list[Mechanic]) -> None:
-    """An operator suspends people and takes them back, and loses patience for customers."""
+    """An operator suspends people and takes them back, loses patience for customers, or has it,
+    and finds somebody by telephone."""
     operator = Principal(Role.OPERATOR, town.new_id())
     while True:
         await town.suspend(town.random.choice(mechanics).id, after_s_max=10.0, for_s_max=5.0)
         if town.booked:
             request_id = town.random.choice(town.booked[-4:])
-            build = town.random.choice((commands.AskEveryone, commands.CancelRequest))
+            build = town.random.choice(
+                (commands.AskEveryone, commands.ExtendWindow, commands.CancelRequest)
+            )
             await town.order(operator, build(request_id, operator.actor))
+            await town.random.choice(mechanics).take_by_phone(operator, town.booked[-1])

@@ -92,6 +92,7 @@ class Town:
     async def _order(self, who: Principal, command: Command, key: str) -> str:
         record: Plain = {
             "who": str(who.id),
+            "about": str(getattr(command, "mechanic", None) or who.id),
             "role": who.role.value,
             "operation": type(command).__name__,
             "request": str(command.request_id),

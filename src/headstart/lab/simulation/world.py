@@ -36,6 +36,7 @@ OFFLINE_WINDOW_S = 2.0
 OVERALL_LIMIT_S = 30.0
 BROADCAST_MINIMUM_S = 8.0
 JOIN_LIMIT_S = 5.0
+EXTENSION_S = 3.0
 LIVENESS_S = 120  # a release may start a broadcast anew, and a no-show another
 QUIET_S = 4.0
 RECONCILED_EVERY_S = 8
@@ -111,6 +112,7 @@ def _terms(random: Random) -> Terms:
         overall_limit=timedelta(seconds=OVERALL_LIMIT_S),
         broadcast_minimum=timedelta(seconds=BROADCAST_MINIMUM_S),
         join_limit=random.choice((None, timedelta(seconds=JOIN_LIMIT_S))),
+        extension=timedelta(seconds=EXTENSION_S),
     )
     return Terms(policy, timedelta(seconds=WINDOW_S))
 
@@ -121,6 +123,7 @@ def _plain(terms: Terms, mechanics: list[Mechanic]) -> Plain:
         "offline_window_s": OFFLINE_WINDOW_S,
         "overall_limit_s": OVERALL_LIMIT_S,
         "broadcast_minimum_s": BROADCAST_MINIMUM_S,
+        "extension_s": EXTENSION_S,
         "debt_s": DEBT_S,
         "noticed_s": NOTICED_S,
         "offline": terms.base_policy.offline.value,

@@ -98,7 +98,7 @@ select e.xid, e.id, e.request_id, e.version, e.kind, e.at, e.payload, e.eligible
        r.customer_id, headstart.clock() as now, to_jsonb(card) as card
 from headstart.session_requests r
 join headstart.session_events e
-    on e.request_id = r.id and e.kind in ('request_reserved', 'window_shortened')
+    on e.request_id = r.id and e.kind in ('request_reserved', 'window_shortened', 'window_extended')
 left join headstart.offer_cards card
     on card.session_id = e.request_id and e.kind = 'request_reserved'
 where r.status = 'pending' and r.reserved_for = :mechanic_id

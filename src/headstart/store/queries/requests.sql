@@ -4,9 +4,10 @@
 -- is never older than the state it judges.
        r.id, r.customer_id, r.version, r.created_at, r.routing_type, r.policy::text as policy,
        r.chain, r.chain_windows_s, r.status, r.stage, r.due_at, r.reserved_for, r.chain_step,
-       r.window_shortened, r.matched_mechanic_id, r.matched_at, r.preferred_mechanic_id,
-       r.priority_window_minutes, r.priority_notified_at, r.fallback_broadcast_at,
-       r.fallback_reason, r.broadcast_at, r.silent_mechanics, r.excluded_mechanics, r.round,
+       r.window_shortened, r.window_extensions, r.matched_mechanic_id, r.matched_at,
+       r.preferred_mechanic_id, r.priority_window_minutes, r.priority_notified_at,
+       r.fallback_broadcast_at, r.fallback_reason, r.broadcast_at, r.silent_mechanics,
+       r.excluded_mechanics, r.round,
        clock.now,
        array(
            select (m.id, m.approved, m.busy,
@@ -115,6 +116,7 @@ with n as (
            :status::text as status, :stage::text as stage, :due_at::timestamptz as due_at,
            :chain_step::smallint as chain_step, :reserved_for::uuid as reserved_for,
            :window_shortened::boolean as window_shortened,
+           :window_extensions::smallint as window_extensions,
            :priority_window_minutes::numeric as priority_window_minutes,
            :priority_notified_at::timestamptz as priority_notified_at,
            :fallback_broadcast_at::timestamptz as fallback_broadcast_at,
@@ -139,15 +141,16 @@ with n as (
     select * from unnest(
         :id::uuid[], :expected_version::integer[], :version::integer[], :round::smallint[],
         :status::text[], :stage::text[], :due_at::timestamptz[], :chain_step::smallint[],
-        :reserved_for::uuid[], :window_shortened::boolean[], :priority_window_minutes::numeric[],
+        :reserved_for::uuid[], :window_shortened::boolean[], :window_extensions::smallint[],
+        :priority_window_minutes::numeric[],
         :priority_notified_at::timestamptz[], :fallback_broadcast_at::timestamptz[],
         :fallback_reason::text[], :broadcast_at::timestamptz[], :matched_mechanic_id::uuid[],
         :matched_at::timestamptz[], :silent_mechanics::text[], :excluded_mechanics::text[])
     as n (
         id, expected_version, version, round, status, stage, due_at, chain_step, reserved_for,
-        window_shortened, priority_window_minutes, priority_notified_at, fallback_broadcast_at,
-        fallback_reason, broadcast_at, matched_mechanic_id, matched_at, silent_mechanics,
-        excluded_mechanics)
+        window_shortened, window_extensions, priority_window_minutes, priority_notified_at,
+        fallback_broadcast_at, fallback_reason, broadcast_at, matched_mechanic_id, matched_at,
+        silent_mechanics, excluded_mechanics)
 ), {events}, {update}, logged as (
     {log}
     order by e.request_id, e.version
@@ -178,7 +181,7 @@ written as (
     update headstart.session_requests r
     set status = n.status, stage = n.stage, due_at = n.due_at,
         chain_step = n.chain_step, reserved_for = n.reserved_for,
-        window_shortened = n.window_shortened,
+        window_shortened = n.window_shortened, window_extensions = n.window_extensions,
         priority_window_minutes = n.priority_window_minutes,
         priority_notified_at = n.priority_notified_at,
         fallback_broadcast_at = n.fallback_broadcast_at, fallback_reason = n.fallback_reason,
@@ -215,14 +218,15 @@ with {events}, written as (
     insert into headstart.session_requests (
         id, intake_id, customer_id, plan_code, checkout_session_id, payment_intent_id, hold,
         status, stage, due_at, routing_type, preferred_mechanic_id, chain, chain_windows_s,
-        chain_step, reserved_for, window_shortened, priority_window_minutes,
+        chain_step, reserved_for, window_shortened, window_extensions, priority_window_minutes,
         priority_notified_at, fallback_broadcast_at, fallback_reason, broadcast_at,
         matched_mechanic_id, matched_at, silent_mechanics, excluded_mechanics, round, policy,
         metadata, version, created_at)
     select n.id, n.intake_id, n.customer_id, n.plan_code, n.checkout_session_id,
            n.payment_intent_id, n.hold, n.status, n.stage, n.due_at, n.routing_type,
            n.preferred_mechanic_id, n.chain, n.chain_windows_s, n.chain_step, n.reserved_for,
-           n.window_shortened, n.priority_window_minutes, n.priority_notified_at,
+           n.window_shortened, n.window_extensions, n.priority_window_minutes,
+           n.priority_notified_at,
            n.fallback_broadcast_at, n.fallback_reason, n.broadcast_at,
            n.matched_mechanic_id, n.matched_at, n.silent_mechanics, n.excluded_mechanics,
            n.round, n.policy,

@@ -28,12 +28,19 @@ RequestInPath = Annotated[RequestId, Depends(_request_id)]
 
 
 async def act(
-    service: Service, who: Principal, command: Command, *, page: str, done: str
+    service: Service,
+    who: Principal,
+    command: Command,
+    *,
+    page: str,
+    done: str,
+    key: str | None = None,
 ) -> RedirectResponse:
-    """Back to the page, which tells by ``said`` what was done, or why not."""
+    """Back to the page, which tells by ``said`` what was done, or why not. A form that is sent
+    twice with the same key was meant once."""
     said = done
     try:
-        await order(service, who, command, None)
+        await order(service, who, command, key)
     except Problem as problem:
         if problem.code not in set(Refusal) - {Refusal.UNKNOWN_REQUEST}:
             raise

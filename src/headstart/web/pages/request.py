@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from headstart.app.ports import PersonalViews
@@ -21,7 +21,12 @@ from headstart.web.people import Headstart
 from headstart.web.rendering import instant, render
 from headstart.web.story import can_accept, mechanics_named, steps, where_the_money_is
 
+Seen = Annotated[int, Form(ge=0, le=2**31 - 1)]  # the version of the request that the page shows
+
 SAID: Mapping[str, str] = {
+    "extended": "Done: they have more time to answer.",
+    Refusal.NOT_RESERVED: "Their time was over already, so nothing was changed.",
+    Refusal.WINDOW_AT_LIMIT: "They cannot be given more time: then everybody else gets a chance.",
     "asking": "Everyone is being asked.",
     "already_booked": "You have this request already. One at a time: nothing more was paid.",
     "cancelled": "Your request is cancelled.",
@@ -62,6 +67,16 @@ async def ask_everyone(
     who = person.principal
     command = commands.AskEveryone(request_id, who.actor)
     return await act(service, who, command, page=f"/requests/{request_id}", done="asking")
+
+
+@router.post("/requests/{request_id}/extension", dependencies=[door(Operation.REQUEST_EXTEND)])
+async def extend(
+    request_id: RequestInPath, service: Headstart, person: Customer, seen: Seen = 0
+) -> RedirectResponse:
+    """Give the favourite more time. Two clicks on the same page are one wish."""
+    who, page = person.principal, f"/requests/{request_id}"
+    command = commands.ExtendWindow(request_id, who.actor)
+    return await act(service, who, command, page=page, done="extended", key=f"seen-{seen}")
 
 
 @router.post("/requests/{request_id}/cancellation", dependencies=[door(Operation.REQUEST_CANCEL)])

@@ -5,7 +5,7 @@ import { refresh, region } from "./region.js";
 
 const EVENTS = [
   "priority_session_request", "request_reserved", "new_request", "priority_window_shortened",
-  "priority_window_ended", "request_accepted", "mechanic_joined", "request_released",
+  "priority_window_extended", "priority_window_ended", "request_accepted", "mechanic_joined", "request_released",
   "session_completed", "request_cancelled", "request_unfilled",
 ];
 const PATIENCE_MS = 3000;
