@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from secrets import token_bytes
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -22,7 +21,6 @@ from headstart.app.terms import Terms
 from headstart.app.wakeups import Wakeups
 from headstart.core.policy import PolicyError, require_room_to_broadcast
 from headstart.identity.key_sets import Documents
-from headstart.identity.seals import Seals
 from headstart.payments.gateway import (
     SDK_API_VERSION,
     StripeConfiguration,
@@ -43,7 +41,6 @@ from headstart.store.people import PeopleStore
 from headstart.store.postgres import SERVICE_ROLE, connected
 from headstart.store.requests import RequestStore
 from headstart.store.views import ViewStore
-from headstart.web.door import TokenDoor
 from headstart.web.service import MoneyLoops, Service
 from headstart.wiring import identity
 from headstart.wiring.identity import (
@@ -183,14 +180,8 @@ def _assemble(
     terms = Terms(settings.policy(priority_enabled=False), settings.priority_window)
     fulfilment = _fulfilment(intakes, dispatcher, gateway, terms, payment)
     operations = OperationStore(pool)
-    feed, seals = (
-        Feed(EventLogStore(own), wakeups),
-        Seals(identity.token_secret(settings), token_bytes),
-    )
-    bearers, standing = (
-        identity.bearers(settings, pool, documents),
-        identity.standing(pool, own, wakeups),
-    )
+    feed = Feed(EventLogStore(own), wakeups)
+    speaking = identity.speaking(settings, pool, own, documents, wakeups)
     return Service(
         settings=settings,
         requests=requests,
@@ -203,18 +194,13 @@ def _assemble(
         desk=_desk(settings, intakes, fulfilment, gateway, terms),
         deadlines=_deadlines(own, wakeups),
         feed=feed,
-        hub=hub(settings, feed, pool, TokenDoor(bearers, standing), wakeups, seals),
+        hub=hub(settings, feed, pool, wakeups, speaking),
         troubles=operations,
         actions=AuditStore(pool),
         money=_money_loops(operations, gateway, dispatcher, fulfilment, wakeups),
         checkpoints=_checkpoints(settings, AuditStore(own)),
-        tokens=tokens(settings),
-        bearers=bearers,
-        provider=identity.provider(settings, bearers, documents),
-        sessions=identity.sessions(settings, pool),
-        standing=standing,
-        seals=seals,
         webhook_secrets=payment.webhook_secrets if payment else (),
+        **speaking,
     )
 
 

@@ -3,7 +3,7 @@
 import time
 from datetime import UTC, datetime, timedelta
 from secrets import token_bytes
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from headstart.app.wakeups import Wakeups
 from headstart.identity.bearers import Bearers, Trusted
@@ -11,6 +11,7 @@ from headstart.identity.issuers import Issuer, issuers_of
 from headstart.identity.key_sets import Documents, KeySet
 from headstart.identity.keys import Ed25519Keys, key_from
 from headstart.identity.oidc import Provider, note_seals
+from headstart.identity.seals import Seals
 from headstart.identity.sessions import Sessions
 from headstart.identity.signing_in import Client
 from headstart.identity.standing import Standing
@@ -24,16 +25,34 @@ if TYPE_CHECKING:
 DEMO_SECRET = "demo mode only: everybody on this machine may sign in as anybody"
 
 
-def standing(pool: "Pool", own: "Pool", wakeups: Wakeups) -> Standing:
-    return Standing(SignInStore(pool), SignInStore(own), wakeups, real_time)
+class Speaking(TypedDict):
+    """How people are known, for ``web.service``."""
+
+    tokens: Tokens
+    bearers: Bearers
+    provider: Provider | None
+    sessions: Sessions
+    standing: Standing
+    seals: Seals
 
 
-def sessions(settings: Settings, pool: "Pool") -> Sessions:
-    return Sessions(
-        SignInStore(pool),
-        token_bytes,
-        idle=timedelta(minutes=settings.sign_in_idle_minutes),
-        at_most=timedelta(hours=settings.sign_in_hours),
+def speaking(
+    settings: Settings, pool: "Pool", own: "Pool", documents: Documents, wakeups: Wakeups
+) -> Speaking:
+    """All of it; ValueError, in one line, for settings that cannot be right."""
+    known = _bearers(settings, pool, documents)
+    return Speaking(
+        tokens=tokens(settings),
+        bearers=known,
+        provider=_provider(settings, known, documents),
+        sessions=Sessions(
+            SignInStore(pool),
+            token_bytes,
+            idle=timedelta(minutes=settings.sign_in_idle_minutes),
+            at_most=timedelta(hours=settings.sign_in_hours),
+        ),
+        standing=Standing(SignInStore(pool), SignInStore(own), wakeups, real_time),
+        seals=Seals(_token_secret(settings), token_bytes),
     )
 
 
@@ -53,10 +72,10 @@ def trusted_issuers(settings: Settings) -> tuple[Issuer, ...]:
         raise ValueError(f"HEADSTART_ISSUERS: {ISSUER} is what we are called ourselves")
     if settings.oidc_issuer is not None and settings.oidc_issuer not in names:
         raise ValueError("HEADSTART_OIDC_ISSUER must stand in HEADSTART_ISSUERS, too")
-    return (own_issuer(token_secret(settings)), *configured)
+    return (own_issuer(_token_secret(settings)), *configured)
 
 
-def bearers(settings: Settings, pool: "Pool", documents: Documents) -> Bearers:
+def _bearers(settings: Settings, pool: "Pool", documents: Documents) -> Bearers:
     trusted = [
         Trusted(
             one, KeySet(one.jwks_url, documents.fetch, time.monotonic) if one.jwks_url else None
@@ -66,7 +85,7 @@ def bearers(settings: Settings, pool: "Pool", documents: Documents) -> Bearers:
     return Bearers(trusted, SignInStore(pool), real_time)
 
 
-def provider(settings: Settings, bearers: Bearers, documents: Documents) -> Provider | None:
+def _provider(settings: Settings, bearers: Bearers, documents: Documents) -> Provider | None:
     """Where people sign in on the pages; None without one."""
     if settings.oidc_issuer is None or settings.oidc_client_id is None:
         return None
@@ -83,7 +102,7 @@ def provider(settings: Settings, bearers: Bearers, documents: Documents) -> Prov
         client,
         bearers,
         documents,
-        note_seals(token_secret(settings)),
+        note_seals(_token_secret(settings)),
         token_bytes,
         real_time,
         time.monotonic,
@@ -92,10 +111,10 @@ def provider(settings: Settings, bearers: Bearers, documents: Documents) -> Prov
 
 def tokens(settings: Settings) -> Tokens:
     """Mints and reads bearer tokens; ValueError when there is nothing to sign them with."""
-    return Tokens(token_secret(settings), real_time)
+    return Tokens(_token_secret(settings), real_time)
 
 
-def token_secret(settings: Settings) -> str:
+def _token_secret(settings: Settings) -> str:
     """Outside production a fixed secret keeps people signed in over a restart."""
     secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else DEMO_SECRET
     if settings.mode is Mode.PRODUCTION and secret == DEMO_SECRET:

@@ -5,7 +5,6 @@ from uuid import uuid4
 
 from headstart.app.feed import Feed
 from headstart.app.wakeups import Wakeups
-from headstart.identity.seals import Seals
 from headstart.realtime.hub import Hub
 from headstart.realtime.receipts import ReceiptBook
 from headstart.realtime.rights import Rights
@@ -15,15 +14,15 @@ from headstart.store.presences import PresenceStore
 from headstart.store.receipts import ReceiptStore
 from headstart.store.requests import RequestStore
 from headstart.web.door import TokenDoor
-from headstart.wiring.identity import real_time
+from headstart.wiring.identity import Speaking, real_time
 
 if TYPE_CHECKING:
     from headstart.store.postgres import Pool
 
 
-def hub(
-    settings: Settings, feed: Feed, pool: "Pool", door: TokenDoor, wakeups: Wakeups, seals: Seals
-) -> Hub:
+def hub(settings: Settings, feed: Feed, pool: "Pool", wakeups: Wakeups, speaking: Speaking) -> Hub:
+    """The socket's side of the feed."""
+    seals = speaking["seals"]
     event_log, receipts = EventLogStore(pool), ReceiptStore(pool)
     return Hub(
         feed,
@@ -31,7 +30,7 @@ def hub(
         Rights(event_log, RequestStore(pool)),
         receipts,
         ReceiptBook(receipts, uuid4()),
-        door,
+        TokenDoor(speaking["bearers"], speaking["standing"]),
         PresenceStore(pool),
         wakeups,
         lease_s=settings.presence_lease_s,
