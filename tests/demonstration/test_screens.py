@@ -12,7 +12,7 @@ from headstart.demonstration import stage
 from headstart.demonstration.framing import Opened, showing, shown_by
 from headstart.demonstration.people import Part
 from headstart.demonstration.screens import Screen, service_at
-from headstart.web.app import ROUTERS, behind_edges, build, create_app, twin
+from headstart.web.app import ROUTERS, create_app, routes
 from headstart.web.doors import doors_of
 from tests.web.conftest import World, world_on
 
@@ -37,7 +37,7 @@ def screen_of(world: World) -> Screen:
     """The favourite's screen."""
     part = Part("favourite", "Her favourite", Role.MECHANIC, world.cast.favorite, "Fay")
     own = service_at(world.service, PORT)
-    return Screen(behind_edges(twin(build(world.service), own)), own, part)
+    return Screen(create_app(own), own, part)
 
 
 @pytest.fixture
@@ -113,10 +113,10 @@ async def test_a_frame_is_opened_for_the_stage_and_for_nobody_else(
 
 async def test_only_a_demo_has_a_stage(screen: tuple[World, Screen]) -> None:
     world, _ = screen
-    ways = [(method, path) for method, path, _ in doors_of(build(world.service, stage.router))]
+    ways = [(method, path) for method, path, _ in doors_of(routes(stage.router))]
     own = {(method, path) for method, path in ways if path.startswith(stage.PAGE)}
     assert len(own) == 5
-    elsewhere = {path for _, path, _ in doors_of(build(world.service))}
+    elsewhere = {path for _, path, _ in doors_of(routes())}
     assert not elsewhere & {path for _, path in own}
     assert not any(path.startswith(stage.PAGE) for one in ROUTERS for path in _paths(one))
     async with at(create_app(world.service, stage.router), ELSEWHERE) as stranger:

@@ -21,7 +21,6 @@ import httpx
 import pytest
 import pytest_asyncio
 import structlog
-from fastapi import FastAPI
 from structlog.testing import CapturingLoggerFactory
 
 from headstart import telemetry
@@ -215,42 +214,38 @@ async def logged() -> AsyncIterator[list[str]]:
         structlog.configure(**before)
 
 
-def in_production(world: World, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, list[str]]:
+def in_production(world: World) -> tuple[Any, list[str]]:
     """The application on the same service, and every route of it that is only read."""
-    built: list[FastAPI] = []
     settings = world.service.settings.model_copy(update={"mode": Mode.PRODUCTION})
-    monkeypatch.setattr(web_app, "require_doors", built.append)
-    app = web_app.create_app(replace(world.service, settings=settings))
     skipped = {*FILES, "/api/v1/stream"}
     routes = [
         f"GET {path}"
-        for method, path, _ in doors_of(built[0])
+        for method, path, _ in doors_of(web_app.routes())
         if method == "GET" and path not in skipped
     ]
-    return app, routes
+    return web_app.create_app(replace(world.service, settings=settings)), routes
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def story(postgres: str) -> AsyncIterator[Story]:
     """Lived once, for all questions about it."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        async with fresh_database(postgres) as database, world_on(database) as world:
-            app, routes = in_production(world, monkeypatch)
-            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-            cast = world.cast
-            mechanics = {"favourite": cast.favorite, "winner": cast.second, "other": cast.others[0]}
-            people: dict[str, tuple[Role | None, dict[str, str]]] = {"nobody": (None, {})}
-            for name, customer in CUSTOMERS.items():
-                people[name] = (Role.CUSTOMER, world.headers(Role.CUSTOMER, customer))
-            for name, mechanic in mechanics.items():
-                people[name] = (Role.MECHANIC, world.mechanic(mechanic))
-            people["operator"] = (Role.OPERATOR, world.operator)
-            base = str(world.client.base_url)
-            async with httpx.AsyncClient(transport=transport, base_url=base) as inside:
-                made = Story(world, inside, routes, people)
-                async with logged() as made.log:
-                    await made.live(database)
-                yield made
+    async with fresh_database(postgres) as database, world_on(database) as world:
+        app, routes = in_production(world)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        cast = world.cast
+        mechanics = {"favourite": cast.favorite, "winner": cast.second, "other": cast.others[0]}
+        people: dict[str, tuple[Role | None, dict[str, str]]] = {"nobody": (None, {})}
+        for name, customer in CUSTOMERS.items():
+            people[name] = (Role.CUSTOMER, world.headers(Role.CUSTOMER, customer))
+        for name, mechanic in mechanics.items():
+            people[name] = (Role.MECHANIC, world.mechanic(mechanic))
+        people["operator"] = (Role.OPERATOR, world.operator)
+        base = str(world.client.base_url)
+        async with httpx.AsyncClient(transport=transport, base_url=base) as inside:
+            made = Story(world, inside, routes, people)
+            async with logged() as made.log:
+                await made.live(database)
+            yield made
 
 
 async def test_nobody_hears_what_is_private_where_it_is_not_meant_for_them(story: Story) -> None:

@@ -26,7 +26,7 @@ from headstart.settings import Mode, Settings
 from headstart.store.migrate import migrate
 from headstart.store.people import PeopleStore
 from headstart.store.postgres import connected
-from headstart.web.app import behind_edges, build, twin
+from headstart.web.app import create_app
 from headstart.web.service import Service
 from headstart.wiring import data_directory, database, loops, service
 
@@ -74,17 +74,16 @@ async def _serve(settings: Settings, dsn: str) -> None:
 
 def _servers(assembled: Service, http: httpx.AsyncClient) -> Sequence[Server]:
     """The demo's own pages with the stage on them, and a screen for each part."""
-    app = build(assembled, stage.router)
     screens, servers = [], []
     for number, part in enumerate(PARTS, start=PORTS - len(PARTS)):
         own = service_at(assembled, assembled.settings.port + number)
-        screen = Screen(behind_edges(twin(app, own)), own, part)
+        screen = Screen(create_app(own), own, part)
         opened = Opened(screen, shown_by(_stage_origins(assembled.settings)))
         servers.append(server_of(own, opened, has_socket=False))
         screens.append(screen)
-    app.state.director, app.state.stage = Director(assembled, http, screens), stage.PAGE
+    director = Director(assembled, http, screens)
     shown = [screen.address for screen in screens] + [assembled.settings.stripe_api_base or ""]
-    pages = Opened(behind_edges(app), showing(shown), stage.PAGE)
+    pages = Opened(stage.directed_by(director, assembled), showing(shown), stage.PAGE)
     return [*servers, server_of(assembled, pages)]  # who finds the pages finds the screens
 
 

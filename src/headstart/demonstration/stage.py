@@ -7,18 +7,23 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headstart.app.intake import AlreadyBooked, BadIntake
 from headstart.app.ports import PaymentsRefused, PaymentsUnavailable
 from headstart.core.access import Operation
 from headstart.demonstration.director import CannotPlay, Director
 from headstart.demonstration.scenes import SCENES, Scene
+from headstart.web.app import create_app
 from headstart.web.demo import on_loopback
 from headstart.web.doors import open_door
+from headstart.web.pages.home import STAGE
 from headstart.web.problems import Problem, problem_of
 from headstart.web.rendering import render
+from headstart.web.service import Service
 
 PAGE = "/demo/stage"
+DIRECTOR = "headstart.director"
 MINUTES_MAX = 60.0
 _PRESSED_MEANWHILE = (
     "Somebody may have pressed something at a screen: the scene goes on from there."
@@ -31,8 +36,19 @@ router = APIRouter(
 )
 
 
+def directed_by(director: Director, service: Service) -> ASGIApp:
+    """The demo's application with the stage on it."""
+    pages = create_app(service, router)
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[DIRECTOR], scope[STAGE] = director, PAGE
+        await pages(scope, receive, send)
+
+    return serve
+
+
 def _director(request: Request) -> Director:
-    director: Director = request.app.state.director
+    director: Director = request.scope[DIRECTOR]
     return director
 
 

@@ -1,11 +1,10 @@
 """The web application: routers, and the edges around them."""
 
-from copy import copy
+from functools import cache
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
-from starlette.datastructures import State
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headstart import __version__
 from headstart.settings import Mode
@@ -13,9 +12,10 @@ from headstart.web import api, demo, health, logins, operators, pages, stream, w
 from headstart.web.asyncapi import route as asyncapi
 from headstart.web.doors import require_doors
 from headstart.web.edges import guarded
-from headstart.web.edges.limits import Limits, within_limits
+from headstart.web.edges.limits import LIMITS, Limits, within_limits
 from headstart.web.integrity import STATIC
 from headstart.web.openapi import install_document
+from headstart.web.people import SERVICE
 from headstart.web.problems import install_problem_handlers
 from headstart.web.service import Service
 
@@ -32,12 +32,23 @@ ROUTERS = (*FOR_PEOPLE, *FOR_MACHINES)
 
 
 def create_app(service: Service, *more: APIRouter) -> ASGIApp:
-    """The application, behind its edges, on a service that is put together and whose loops run."""
-    return behind_edges(build(service, *more))
+    """The application, behind its edges, on a service that is put together and whose loops run.
+    ``more``: what only a demo has."""
+    if service.settings.mode is not Mode.PRODUCTION:
+        more += (demo.router,)
+    limits = Limits.of(service.settings)
+    behind_edges = guarded(routes(*more), service.settings, limits, pages.present)
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[SERVICE], scope[LIMITS] = service, limits
+        await behind_edges(scope, receive, send)
+
+    return serve
 
 
-def build(service: Service, *more: APIRouter) -> FastAPI:
-    """The application without its edges; ``more``: what only a demo has."""
+@cache
+def routes(*more: APIRouter) -> FastAPI:
+    """Every route there is, built once: each request says which service is behind it."""
     app = FastAPI(
         title="Headstart",
         version=__version__,
@@ -47,34 +58,12 @@ def build(service: Service, *more: APIRouter) -> FastAPI:
         openapi_url="/api/v1/openapi.json",
         redirect_slashes=False,
     )
-    _serve(app, service)
     install_problem_handlers(app, pages.present)
     for router in FOR_PEOPLE:
         app.include_router(router, dependencies=[Depends(within_limits)])
     for router in (*FOR_MACHINES, *more):
         app.include_router(router)
-    if service.settings.mode is not Mode.PRODUCTION:
-        app.include_router(demo.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     require_doors(app)
     install_document(app)
     return app
-
-
-def twin(app: FastAPI, service: Service) -> FastAPI:
-    """The same application on another service. It shares the routes, so it costs nothing."""
-    other = copy(app)
-    other.state, other.middleware_stack = State(), None
-    _serve(other, service)
-    return other
-
-
-def behind_edges(app: FastAPI) -> ASGIApp:
-    """What may be reached from the network."""
-    state = app.state
-    return guarded(app, state.service.settings, state.limits, pages.present)
-
-
-def _serve(app: FastAPI, service: Service) -> None:
-    app.state.service = service
-    app.state.limits = Limits.of(service.settings)

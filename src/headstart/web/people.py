@@ -14,6 +14,8 @@ from headstart.settings import Settings
 from headstart.web.problems import Problem, unauthenticated
 from headstart.web.service import Service
 
+SERVICE = "headstart.service"
+
 log = structlog.get_logger()
 
 
@@ -32,7 +34,7 @@ def session_cookie(settings: Settings) -> str:
 
 def service_of(request: Request) -> Service:
     """The service behind this web application."""
-    service: Service = request.app.state.service
+    service: Service = request.scope[SERVICE]
     return service
 
 

@@ -25,7 +25,7 @@ def guarded(
     """The application behind its edges: outermost the headers, innermost the size of bodies."""
 
     def presented(scope: Scope, problem: Problem) -> Response:
-        return present(Request({**scope, "app": app}), problem)
+        return present(Request(scope), problem)
 
     limited = Limiter(BodyLimit(app), limits, presented)
     rules = Rules.of(settings)

@@ -27,6 +27,7 @@ from headstart.web.people import Visitor
 from headstart.web.problems import Problem
 
 CHARGED = "headstart.charged"
+LIMITS = "headstart.limits"
 NOT_LIMITED = ("/static/", "/healthz", "/readyz", "/webhooks/")  # cached, probed, or signed
 BOOKINGS = frozenset({"/api/v1/intakes", "/intake"})
 _CREDENTIALS = frozenset({b"authorization", b"cookie"})
@@ -88,7 +89,7 @@ class Limits:
 
 async def within_limits(request: Request, who: Visitor) -> None:
     """For every route that knows people. Who is nobody has paid at the edge, by address."""
-    limits: Limits = request.app.state.limits
+    limits: Limits = request.scope[LIMITS]
     if who is not None:
         limits.charge(who, request.scope)
 

@@ -14,6 +14,7 @@ from headstart.web.service import Service
 from headstart.web.sessions import HOME
 
 OPERATOR_ID = "0e000000-0000-4000-8000-000000000001"  # operators are not in the database
+STAGE = "headstart.stage"  # a request to a demo has the address of its stage here
 
 router = APIRouter()
 
@@ -29,7 +30,7 @@ async def front_page(request: Request, service: Headstart, person: Anybody) -> H
         sign_in=service.provider is not None,
         home=HOME[person.role] if person else None,
         cast=await _cast(service) if demo else [],
-        stage=getattr(request.app.state, "stage", None),
+        stage=request.scope.get(STAGE),
         window_minutes=service.settings.priority_window_minutes,
     )
 
