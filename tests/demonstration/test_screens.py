@@ -119,7 +119,7 @@ async def test_only_a_demo_has_a_stage(screen: tuple[World, Screen]) -> None:
     elsewhere = {path for _, path, _ in doors_of(routes())}
     assert not elsewhere & {path for _, path in own}
     assert not any(path.startswith(stage.PAGE) for one in ROUTERS for path in _paths(one))
-    async with at(create_app(world.service, stage.router), ELSEWHERE) as stranger:
+    async with at(create_app(world.service, routes(stage.router)), ELSEWHERE) as stranger:
         for method, path in own:
             refused = await stranger.request(method, path, headers={"Origin": HERE})
             assert refused.status_code in (403, 404), (method, path)  # 404: there is no such scene

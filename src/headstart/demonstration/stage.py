@@ -14,7 +14,8 @@ from headstart.app.ports import PaymentsRefused, PaymentsUnavailable
 from headstart.core.access import Operation
 from headstart.demonstration.director import CannotPlay, Director
 from headstart.demonstration.scenes import SCENES, Scene
-from headstart.web.app import create_app
+from headstart.web import demo
+from headstart.web.app import create_app, routes
 from headstart.web.demo import on_loopback
 from headstart.web.doors import open_door
 from headstart.web.pages.home import STAGE
@@ -38,7 +39,7 @@ router = APIRouter(
 
 def directed_by(director: Director, service: Service) -> ASGIApp:
     """The demo's application with the stage on it."""
-    pages = create_app(service, router)
+    pages = create_app(service, routes(demo.router, router))
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         scope[DIRECTOR], scope[STAGE] = director, PAGE

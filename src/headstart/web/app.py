@@ -31,13 +31,12 @@ FOR_MACHINES = (webhook.router, health.router)
 ROUTERS = (*FOR_PEOPLE, *FOR_MACHINES)
 
 
-def create_app(service: Service, *more: APIRouter) -> ASGIApp:
-    """The application, behind its edges, on a service that is put together and whose loops run.
-    ``more``: what only a demo has."""
-    if service.settings.mode is not Mode.PRODUCTION:
-        more += (demo.router,)
+def create_app(service: Service, app: FastAPI | None = None) -> ASGIApp:
+    """An application, or else the usual one, behind its edges, on a service that is put together
+    and whose loops run."""
+    app = app or _usual(with_demo=service.settings.mode is not Mode.PRODUCTION)
     limits = Limits.of(service.settings)
-    behind_edges = guarded(routes(*more), service.settings, limits, pages.present)
+    behind_edges = guarded(app, service.settings, limits, pages.present)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         scope[SERVICE], scope[LIMITS] = service, limits
@@ -47,8 +46,12 @@ def create_app(service: Service, *more: APIRouter) -> ASGIApp:
 
 
 @cache
+def _usual(*, with_demo: bool) -> FastAPI:
+    return routes(demo.router) if with_demo else routes()
+
+
 def routes(*more: APIRouter) -> FastAPI:
-    """Every route there is, built once: each request says which service is behind it."""
+    """Every route there is, and some more. Each request says which service is behind it."""
     app = FastAPI(
         title="Headstart",
         version=__version__,
