@@ -136,6 +136,14 @@ class Settings(EdgeSettings):
         le=7 * 24 * 3600,
         description="How long a heartbeat proves that a mechanic is online.",
     )
+    missed_windows_max: int = Field(
+        default=3,
+        alias="HEADSTART_MISSED_WINDOWS_MAX",
+        ge=0,
+        le=50,
+        description="After so many missed priority windows in a row a mechanic is set off duty."
+        " 0: never.",
+    )
     stripe_secret_key: SecretStr | None = Field(
         default=None, alias="STRIPE_SECRET_KEY", description="Stripe's secret or restricted key."
     )

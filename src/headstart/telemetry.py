@@ -39,6 +39,9 @@ SOCKET_ENDS = Counter(
     "headstart_socket_ends", "Channels and connections ended by the server.", ["reason"]
 )
 OFFERS_SEEN = Counter("headstart_offers_seen", "Offers that a client reported as seen.")
+SENT_AWAY = Counter(
+    "headstart_mechanics_sent_away", "Mechanics set off duty because they missed offers."
+)
 WEBHOOKS = Counter("headstart_webhooks", "Payment events received.", ["outcome"])
 OPERATIONS = Counter(
     "headstart_operations", "Attempts at the payment service.", ["kind", "outcome"]

@@ -277,7 +277,12 @@ async def test_the_view_of_an_offer_has_the_fields_of_the_list_and_no_other(post
         columns = {column.name for column in prepared.get_attributes()}
     finally:
         await connection.close()
-    assert columns == {*OFFER_FIELDS, *_OFFER_STATE_FIELDS, "priority_window_minutes"}
+    assert columns == {
+        *OFFER_FIELDS,
+        *_OFFER_STATE_FIELDS,
+        "priority_window_minutes",
+        "helped_before",
+    }
 
 
 async def test_no_line_of_the_log_says_anything_private(story: Story) -> None:

@@ -45,6 +45,8 @@ KEYS = {  # the column that names a row's owner, and the column of the request t
     "favorites": ("customer_id", "customer_id"),
     "mechanics": ("id", ""),
     "presence": ("mechanic_id", ""),
+    "attendance": ("mechanic_id", ""),
+    "offer_notes": ("mechanic_id", ""),
 }
 FILL = """
 insert into payments (payment_intent_id, status, amount, currency, amount_capturable,
@@ -63,6 +65,8 @@ insert into stripe_events (id, type, object_id, livemode, outcome)
 values ('evt_1', 'x', 'pi_1', false, 'received');
 insert into trouble_dismissals (trouble_id, trouble, subject, actor, reason)
 values ('1', 'refused', 'pi_1', 'operator', 'It was a test.');
+insert into offer_notes (request_id, mechanic_id, author, note)
+select (select id from session_requests limit 1), id, 'mechanic', 'busy' from mechanics;
 insert into backfill_report (source, row_key, key, value, why, left_out)
 values ('public.older', '1', 'status', 'live', 'unknown', true);
 insert into logins (issuer, subject) values ('an issuer', 'a subject');

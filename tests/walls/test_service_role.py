@@ -71,7 +71,8 @@ async def test_views_show_what_their_reader_may_see_and_functions_pin_their_path
         kept = "barrier" if row["relname"] in GUARD_THEMSELVES else "invoker"
         assert f"security_{kept}=true" in (row["reloptions"] or []), row["relname"]
     definers = await owner.fetch(functions, schema)
-    assert {row["proname"] for row in definers} == {"offers_to_me", "my_job"}
+    answering = {"offers_to_me", "my_job", "my_offers", "helped_before"}
+    assert {row["proname"] for row in definers} == answering
     assert all(row["proconfig"] == ['search_path=""'] for row in definers)
     everybodys = "select from pg_proc where prosecdef and pronamespace = $1 and proacl is null"
     assert await owner.fetch(everybodys, schema) == []

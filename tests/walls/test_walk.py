@@ -51,6 +51,7 @@ class Walkers:
             "POST /intake": {"data": {"plan": "standard"}},
             "GET /intake/success": {"params": {"session_id": self.checkout}},
             "POST /mechanic/duty": {"data": {"on_duty": "true"}},
+            "POST /mechanic/offers/{id}/why-not": {"data": {"why": "busy"}},
             "POST /admin/flag": {"data": {"enabled": "true", "confirmed": "yes", **why}},
             "POST /demo/sign-in": {"data": {"role": "customer", "id": str(cast.customer)}},
             "POST /demo/clock": {"json": {"seconds": 0.001, **why}},

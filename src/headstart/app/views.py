@@ -44,7 +44,8 @@ _PERSONAL_REASONS = frozenset(
 PAYLOAD_VERSION = 1
 """Of what every message says. Fields may be added to it; whatever else changes, raises it."""
 
-ASKED_BY_NAME = "A customer you helped before is requesting you specifically!"
+HELPED_BEFORE = "A customer you helped before is requesting you specifically!"
+ASKED_BY_NAME = "A customer asked for you by name."
 
 
 def offer_card(row: Mapping[str, Any], now: datetime) -> Payload:
@@ -52,7 +53,7 @@ def offer_card(row: Mapping[str, Any], now: datetime) -> Payload:
     card = {name: row[name] for name in (*OFFER_FIELDS, *_OFFER_STATE_FIELDS)}
     if row["priority"]:
         card["priority_window_minutes"] = row["priority_window_minutes"]
-        card["message"] = ASKED_BY_NAME
+        card["message"] = _message(row)
     return card | {"server_now": now.isoformat()}
 
 
@@ -69,19 +70,24 @@ def notice_payload(notice: Notice, logged: LoggedEvent) -> Payload:
         payload |= {name: logged.card[name] for name in OFFER_FIELDS}
     if notice.reason is not None:
         payload["reason"] = notice.reason
-    told = _told(logged.event)
+    told = _told(logged)
     return payload | (for_customer(told) if isinstance(notice.to, ItsCustomer) else told)
 
 
-def _told(event: happened.Event) -> Payload:
+def _message(card: Mapping[str, Any]) -> str:
+    return HELPED_BEFORE if card.get("helped_before") else ASKED_BY_NAME
+
+
+def _told(logged: LoggedEvent) -> Payload:
     """What this kind of event adds."""
+    event = logged.event
     match event:
         case happened.RequestReserved():
             minutes = event.window.total_seconds() / 60
             return {
                 "mechanic_id": str(event.mechanic),
                 "priority_window_minutes": int(minutes) if minutes.is_integer() else minutes,
-                "message": ASKED_BY_NAME,
+                "message": _message(logged.card),
                 "due_at": event.until.isoformat(),
                 "stage": "reserved",
                 "status": "pending",

@@ -98,6 +98,8 @@ TABLES: Mapping[str, Table] = {
     "favorites": Table(_CUSTOMERS, OWN, None, ANY, ANY, writes=_ALL),
     "mechanics": Table(_MECHANICS, OWN, OWN, ANY, ANY, writes=_KEEPS),
     "presence": Table(_MECHANICS, ANY, ANY, ANY, ANY, writes=_KEEPS),
+    "attendance": Table(_MECHANICS, None, OWN, ANY, ANY, writes=_KEEPS),
+    "offer_notes": Table(_MECHANICS, None, OWN, ANY, ANY, writes=_KEEPS),
     "plans": Table(_NOBODY, ANY, ANY, ANY, ANY),
     "test_clock": Table(_NOBODY, ANY, None, ANY, ANY, writes=frozenset({Verb.UPDATE})),
     "feature_flags": Table(_NOBODY, None, None, ANY, ANY, writes=_KEEPS),

@@ -314,7 +314,9 @@ POST /intake                         401    303      303      403       403     
 GET /intake/success                  401    303      404      403       403      403       403
 GET /dashboard                       401    200      200      403       403      403       403
 GET /mechanic                        401    403      403      200       200      200       403
+GET /mechanic/history                401    403      403      200       200      200       403
 POST /mechanic/duty                  401    403      403      303       303      303       403
+POST /mechanic/offers/{id}/why-not    401    403      403      303       303      303       403
 GET /admin                           401    403      403      403       403      403       200
 GET /admin/flags                     401    403      403      403       403      403       200
 POST /admin/flag                     401    403      403      403       403      403       303

@@ -101,6 +101,11 @@ class PeopleStore(Postgres):
         assert row is not None, "setting presence answers with it"
         return dict(row)
 
+    async def prove_presence(self, mechanic: MechanicId, *, lease: timedelta) -> Record | None:
+        """None for a mechanic who was never seen."""
+        row = await self.row("prove_presence", mechanic_id=mechanic, lease=lease)
+        return dict(row) if row else None
+
     async def presence(self, mechanic: MechanicId) -> Record | None:
         """None for a mechanic who was never seen."""
         row = await self.row("presence", mechanic_id=mechanic)

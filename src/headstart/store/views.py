@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 OFFERS_MAX = 200
 REQUESTS_MAX = 50
+OFFERS_KEPT_MAX = 50
+BROADCASTS_LOOKED_AT_MAX = 300
 
 
 class ViewStore:
@@ -49,6 +51,19 @@ class PersonalViewStore(Postgres):
         """One request as a mechanic may see it."""
         card: Mapping[str, Any] | None = await self.value("offer_card", id=request_id)
         return card
+
+    async def offer_history(self) -> Sequence[Mapping[str, Any]]:
+        """Up to OFFERS_KEPT_MAX, of the marketplace's last BROADCASTS_LOOKED_AT_MAX broadcasts."""
+        limits = {"limit": OFFERS_KEPT_MAX, "broadcasts": BROADCASTS_LOOKED_AT_MAX}
+        return [dict(row) for row in await self.rows("offer_history", **limits)]
+
+    async def was_sent_away(self) -> bool:
+        """By the end of their last attendance."""
+        return bool(await self.value("was_sent_away"))
+
+    async def offer_notes(self, request_id: UUID) -> Sequence[Mapping[str, Any]]:
+        """In order; operators only."""
+        return [dict(row) for row in await self.rows("offer_notes", id=request_id)]
 
     async def customer_view(self, request_id: RequestId) -> Mapping[str, Any] | None:
         """One request as its customer may see it."""

@@ -91,9 +91,10 @@ class Assignment(BaseModel):
 
 
 class NewPresence(BaseModel):
-    """Going on or off duty, and the heartbeat that proves being there."""
+    """Going on or off duty. A ``heartbeat`` only proves being there: nobody comes on duty by it."""
 
     on_duty: bool
+    heartbeat: bool = False
 
 
 @router.post(
@@ -305,11 +306,14 @@ async def requests_snapshot(service: Service, customer: CustomerId) -> Payload:
 
 @router.put("/presence", dependencies=[door(Operation.PRESENCE_WRITE)])
 async def put_presence(body: NewPresence, who: SignedIn, service: Headstart) -> Payload:
-    """Go on or off duty. Repeat it before the lease ends to stay online."""
+    """Go on or off duty. Repeat it before the lease ends to stay online; as a ``heartbeat`` it does
+    not bring back whoever was set off duty meanwhile, and the answer says so."""
+    people, mechanic = service.people, MechanicId(who.id)
     lease = timedelta(seconds=service.settings.presence_lease_s)
-    presence = await service.people.set_presence(
-        MechanicId(who.id), on_duty=body.on_duty, lease=lease
-    )
+    presence = await people.prove_presence(mechanic, lease=lease) if body.heartbeat else None
+    if presence is None:
+        on_duty = body.on_duty and not body.heartbeat
+        presence = await people.set_presence(mechanic, on_duty=on_duty, lease=lease)
     if not body.on_duty:
         service.wakeups.announce()  # a policy may end the window of somebody who goes
     return {

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from headstart.app.attendance import Attendance
 from headstart.app.audit.checkpoints import Checkpoints
 from headstart.app.cashier import Cashier
 from headstart.app.deadlines import Deadlines
@@ -57,6 +58,7 @@ class Service:
     actions: OperatorActions
     money: MoneyLoops | None
     checkpoints: Checkpoints | None
+    attendance: Attendance
     tokens: Tokens
     bearers: Bearers
     provider: Provider | None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from headstart.app.attendance import Attendance
 from headstart.app.audit.checkpoints import Checkpoints
 from headstart.app.cashier import Cashier
 from headstart.app.deadlines import Deadlines
@@ -35,6 +36,7 @@ from headstart.store.intakes import IntakeStore
 from headstart.store.listener import Listener
 from headstart.store.log import EventLogStore
 from headstart.store.migrate import check_account, check_statements, migrate, wait_for_server
+from headstart.store.offers import OfferStore
 from headstart.store.operations import OperationStore
 from headstart.store.outside import CheckpointFile
 from headstart.store.people import PeopleStore
@@ -117,13 +119,9 @@ async def service(settings: Settings, dsn: str) -> AsyncIterator[Service]:
     trusted_issuers(settings)  # before anything is started
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(records(settings, dsn))
-        own = await stack.enter_async_context(
-            connected(
-                dsn,
-                connections_max=LOOP_CONNECTIONS,
-                prepared_statements=settings.prepared_statements,
-            )
-        )
+        prepared = settings.prepared_statements
+        loops_pool = connected(dsn, connections_max=LOOP_CONNECTIONS, prepared_statements=prepared)
+        own = await stack.enter_async_context(loops_pool)
         await _require_plans_that_fit(IntakeStore(pool), settings)
         await _require_real_time(PeopleStore(pool), settings)
         gateway = None
@@ -199,6 +197,7 @@ def _assemble(
         actions=AuditStore(pool),
         money=_money_loops(operations, gateway, dispatcher, fulfilment, wakeups),
         checkpoints=_checkpoints(settings, AuditStore(own)),
+        attendance=Attendance(OfferStore(pool), wakeups, settings.missed_windows_max),
         webhook_secrets=payment.webhook_secrets if payment else (),
         **speaking,
     )
@@ -268,7 +267,8 @@ def _checkpoints(settings: Settings, trail: AuditStore) -> Checkpoints | None:
 async def loops(assembled: Service, dsn: str, *, feed: bool) -> AsyncIterator[None]:
     """Run all loops meanwhile: without ``feed``, those that a worker needs."""
     listen_on = assembled.settings.listen_url or dsn
-    running_loops = [assembled.deadlines.run(), Listener(listen_on, assembled.wakeups).run()]
+    running_loops = [assembled.deadlines.run(), assembled.attendance.run()]
+    running_loops.append(Listener(listen_on, assembled.wakeups).run())
     if feed:
         running_loops += [assembled.feed.run(), assembled.standing.run(), assembled.hub.run()]
     if assembled.checkpoints:

@@ -12,6 +12,7 @@ from headstart.app.ports.audit import (
 from headstart.app.ports.board import Board, Wanted
 from headstart.app.ports.intakes import Flag, Intake, Intakes, Plan, Switchboard
 from headstart.app.ports.log import Cursor, EventLog, LoggedEvent, PersonalViews, Views
+from headstart.app.ports.offers import Offers, WhyNot
 from headstart.app.ports.older import (
     Existing,
     OlderRow,
@@ -92,6 +93,7 @@ __all__ = [
     "Money",
     "MoneyTroubles",
     "NotStorable",
+    "Offers",
     "OlderRow",
     "OlderSystem",
     "OlderTable",
@@ -124,4 +126,5 @@ __all__ = [
     "Unreadable",
     "Views",
     "Wanted",
+    "WhyNot",
 ]

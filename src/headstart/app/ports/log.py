@@ -77,6 +77,18 @@ class PersonalViews(Protocol):
         """One request as a mechanic may see it."""
         ...
 
+    async def offer_history(self) -> Sequence[Mapping[str, Any]]:
+        """What was offered to this mechanic and is no more, newest first, and why not."""
+        ...
+
+    async def was_sent_away(self) -> bool:
+        """Whether this mechanic is off duty because they missed offers."""
+        ...
+
+    async def offer_notes(self, request_id: UUID) -> Sequence[Mapping[str, Any]]:
+        """What was said about the offers of one request; for operators only."""
+        ...
+
     async def customer_view(self, request_id: RequestId) -> Mapping[str, Any] | None:
         """One request as its customer may see it."""
         ...

@@ -64,6 +64,10 @@ class People(Protocol):
         """A lease: without the next heartbeat the mechanic is offline when it ends."""
         ...
 
+    async def prove_presence(self, mechanic: MechanicId, *, lease: timedelta) -> Record | None:
+        """A heartbeat: who is on duty stays so, and nobody comes on duty by it. None likewise."""
+        ...
+
     async def presence(self, mechanic: MechanicId) -> Record | None:
         """None for a mechanic who was never seen."""
         ...

@@ -102,13 +102,27 @@ returning mechanic_id;
 delete from headstart.favorites where customer_id = :customer_id and mechanic_id = :mechanic_id;
 
 -- set_presence
--- Go on or off duty, or prove with a heartbeat to be still there. A lease that lapses by itself.
+-- Go on or off duty. A lease that lapses by itself.
 insert into headstart.presence (mechanic_id, on_duty, lease_until, last_seen)
 select :mechanic_id, :on_duty, now + :lease::interval, now
 from (select headstart.clock() as now) seen
 on conflict (mechanic_id) do update
 set on_duty = excluded.on_duty, lease_until = excluded.lease_until, last_seen = excluded.last_seen
 returning on_duty, lease_until, last_seen;
+
+-- prove_presence
+-- A heartbeat: whoever is on duty stays so, and nobody comes on duty by it.
+with beat as (
+    update headstart.presence
+    set lease_until = now + :lease::interval, last_seen = now
+    from (select headstart.clock() as now) seen
+    where mechanic_id = :mechanic_id and on_duty
+    returning on_duty, lease_until, last_seen
+)
+select * from beat
+union all
+select on_duty, lease_until, last_seen from headstart.presence
+where mechanic_id = :mechanic_id and not exists (select from beat);
 
 -- presence
 -- Whether a mechanic is online (null: nobody can know), and when they were last seen; no row: never.

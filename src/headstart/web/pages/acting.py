@@ -34,11 +34,12 @@ async def act(
     *,
     page: str,
     done: str,
+    more: str = "",
     key: str | None = None,
 ) -> RedirectResponse:
-    """Back to the page, which tells by ``said`` what was done, or why not. A form that is sent
-    twice with the same key was meant once."""
-    said = done
+    """Back to the page: ``said`` tells what was done, with ``more`` about it, or why not. A form
+    that is sent twice with the same key was meant once."""
+    said = done + more
     try:
         await order(service, who, command, key)
     except Problem as problem:

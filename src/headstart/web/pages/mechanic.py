@@ -1,18 +1,20 @@
-"""The mechanic's page: on duty or not, the job, offers by name, offers to all."""
+"""The mechanic's pages: duty, the job, offers by name, offers to all, and earlier ones."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from headstart.app.ports import WhyNot
 from headstart.core import commands
 from headstart.core.access import Operation
 from headstart.core.commands import Actor, Command
 from headstart.core.refusals import Refusal
-from headstart.core.request import MechanicId, RequestId
+from headstart.core.request import FallbackReason, MechanicId, RequestId
 from headstart.web.api import offers_snapshot
 from headstart.web.doors import door
 from headstart.web.pages.acting import RequestInPath, act
@@ -21,13 +23,42 @@ from headstart.web.people import Headstart
 from headstart.web.rendering import Person, render
 
 PAGE = "/mechanic"
+DECLINED = "declined"
 SAID: Mapping[str, str] = {
     "accepted": "The job is yours.",
-    "declined": "You declined. It will not be offered to you again.",
+    DECLINED: "You declined. It will not be offered to you again.",
+    "noted": "Thank you. Only our team reads it.",
     "released": "You gave the job back. Others are asked now.",
     "completed": "Done. You can take the next job.",
     **{refusal.value: refusal.sentence for refusal in Refusal},
 }
+WHY_NOT: Mapping[WhyNot, str] = {
+    WhyNot.BUSY: "I am busy",
+    WhyNot.NOT_MY_FIELD: "Not my field",
+    WhyNot.TOO_LITTLE_TIME: "Too little time",
+    WhyNot.TOO_LITTLE_PAY: "Too little pay",
+    WhyNot.OTHER: "Something else",
+}
+# What became of an offer, for the one it was made to: never who else was asked, or accepted.
+OUTCOMES: Mapping[str, str] = {
+    "yours": "Yours.",
+    "gave_back": "You gave it back.",
+    "did_not_come": "You did not join in time.",
+    "declined": "You declined.",
+    "time_was_up": "Time was up.",
+    "off_duty": "You were off duty.",
+    "not_connected": "It could not reach you: you were on duty, but your page was not connected.",
+    "withdrawn": "It was withdrawn.",
+    "taken": "Taken by someone faster.",
+    "nobody": "Nobody accepted in time.",
+    FallbackReason.CUSTOMER_SKIPPED: "The customer chose to ask everyone.",
+    FallbackReason.OPERATOR: "Our team chose to ask everyone.",
+    FallbackReason.MECHANIC_BUSY: "You had another job.",
+    FallbackReason.MECHANIC_OFFLINE: "You went offline, so everyone was asked.",
+    FallbackReason.MECHANIC_UNAVAILABLE: "You were suspended.",
+    FallbackReason.ERROR: "A fault of ours: everyone was asked.",
+}
+MISSED = frozenset({"time_was_up", "off_duty", "not_connected", "taken"})
 
 router = APIRouter()
 
@@ -35,21 +66,45 @@ Order = Callable[[RequestId, MechanicId, Actor], Command]
 
 
 @router.get(PAGE, dependencies=[door(Operation.OFFER_LIST)])
-async def duty(service: Headstart, person: Mechanic, said: str = "") -> HTMLResponse:
+async def duty(
+    service: Headstart, person: Mechanic, said: str = "", about: UUID | None = None
+) -> HTMLResponse:
     """Everything this mechanic may accept now, and the job they have."""
     mechanic = MechanicId(person.id)
     snapshot = await offers_snapshot(service, mechanic)
     presence = await service.people.presence(mechanic)
+    on_duty = bool(presence and presence["on_duty"])
+    async with service.views.on_behalf_of(person.principal) as views:
+        sent_away = not on_duty and await views.was_sent_away()
     return render(
         "mechanic.html",
         person,
         by_name=[card for card in snapshot["offers"] if card["priority"]],
         to_all=[card for card in snapshot["offers"] if not card["priority"]],
         job=snapshot["job"],
-        on_duty=bool(presence and presence["on_duty"]),
+        on_duty=on_duty,
+        sent_away=sent_away,
+        missed_max=service.settings.missed_windows_max,
         lease_s=service.settings.presence_lease_s,
         said=SAID.get(said),
+        declined=about if said == DECLINED else None,
+        why_not=WHY_NOT,
         server_now=snapshot["server_now"],
+    )
+
+
+@router.get(f"{PAGE}/history", dependencies=[door(Operation.OFFER_LIST)])
+async def earlier_offers(service: Headstart, person: Mechanic) -> HTMLResponse:
+    """What was offered before, and what became of it."""
+    async with service.views.on_behalf_of(person.principal) as views:
+        offers = await views.offer_history()
+    return render(
+        "mechanic_history.html",
+        person,
+        offers=offers,
+        outcomes=OUTCOMES,
+        missed=MISSED,
+        why_not=WHY_NOT,
     )
 
 
@@ -80,8 +135,22 @@ async def accept(
 async def decline(
     request_id: RequestInPath, service: Headstart, person: Mechanic
 ) -> RedirectResponse:
-    """A favourite's no ends their turn at once."""
-    return await _act(service, person, commands.DeclineOffer, request_id, "declined")
+    """A favourite's no ends their turn at once. Why is asked afterwards, and need not be said."""
+    more = f"&about={request_id}"
+    return await _act(service, person, commands.DeclineOffer, request_id, DECLINED, more)
+
+
+@router.post(f"{PAGE}/offers/{{request_id}}/why-not", dependencies=[door(Operation.OFFER_DECLINE)])
+async def note_why_not(
+    request_id: RequestInPath,
+    service: Headstart,
+    person: Mechanic,
+    why: Annotated[WhyNot, Form()],
+) -> RedirectResponse:
+    """Kept if they have said no to it; it changes nothing."""
+    noted = await service.attendance.note(request_id, MechanicId(person.id), why)
+    said = "?said=noted" if noted else ""
+    return RedirectResponse(f"{PAGE}{said}", HTTPStatus.SEE_OTHER)
 
 
 @router.post(f"{PAGE}/job/{{request_id}}/release", dependencies=[door(Operation.MATCH_RELEASE)])
@@ -101,8 +170,13 @@ async def complete(
 
 
 async def _act(
-    service: Headstart, person: Person, order: Order, request_id: RequestId, done: str
+    service: Headstart,
+    person: Person,
+    order: Order,
+    request_id: RequestId,
+    done: str,
+    more: str = "",
 ) -> RedirectResponse:
     who = person.principal
     command = order(request_id, MechanicId(person.id), who.actor)
-    return await act(service, who, command, page=PAGE, done=done)
+    return await act(service, who, command, page=PAGE, done=done, more=more)

@@ -98,7 +98,7 @@ async function submit(event) {
   const notice = document.getElementById("notice");
   form.querySelector("button").disabled = true;
   try {
-    const body = new URLSearchParams(new FormData(form));
+    const body = new URLSearchParams(new FormData(form, event.submitter));
     const answer = await fetch(form.action, { method: "POST", headers: { Accept: "text/html" }, body });
     if (!answer.ok) throw new Error("no page");
     changedHere();
@@ -111,7 +111,8 @@ async function submit(event) {
     notice.replaceChildren(Object.assign(document.createElement("p"), { className: "notice bad", textContent: words }));
     form.querySelector("button").disabled = false;
   }
-  if (notice.textContent.trim()) announce(notice.textContent.trim());
+  const said = notice.querySelector(".notice")?.textContent;
+  if (said) announce(said);
 }
 
 export function begin() {

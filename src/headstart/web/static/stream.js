@@ -24,6 +24,12 @@ let answeredAt = new Date();
 let reachable = true;
 let signedOut = false;
 let suspended = false;
+let ready = false;
+let promise = () => "";
+const listeners = [];
+
+export const isLive = () => ready;
+export const onLife = (listener) => listeners.push(listener);
 
 function isNews(frame) {
   const shown = region().querySelector(`[data-session="${frame.session_id}"]:not([data-ended])`);
@@ -35,6 +41,7 @@ function isNews(frame) {
 function open(onNews) {
   source?.close();
   source = new EventSource("/api/v1/stream");
+  ready = false;
   heardAt = Date.now();
   source.addEventListener("heartbeat", () => (heardAt = Date.now()));
   source.addEventListener("snapshot", poll); // whatever happened before the stream was open
@@ -44,7 +51,7 @@ function open(onNews) {
     poll();
   });
   source.addEventListener("ready", () => {
-    [downSince, suspended] = [null, false];
+    [downSince, suspended, ready] = [null, false, true];
     show();
   });
   for (const name of EVENTS) {
@@ -52,10 +59,13 @@ function open(onNews) {
       heardAt = Date.now();
       const frame = JSON.parse(event.data);
       heard(frame.server_now);
-      if (isNews(frame)) onNews(name, frame);
+      if (!isNews(frame)) return;
+      if (ready) onNews(name, frame);
+      else poll(); // what was missed: the page as it stands now is the truth about all of it
     });
   }
   source.onerror = () => {
+    ready = false;
     if (downSince === null) setTimeout(poll, JITTER_MS * Math.random());
     downSince ??= Date.now();
     const closed = source.readyState === EventSource.CLOSED;
@@ -79,18 +89,21 @@ function truth() {
   const last = answeredAt.toLocaleTimeString();
   if (signedOut) return "You are signed out. Go to the front page to sign in again.";
   if (suspended) return "You are suspended: no offers come to you. A job you have stays yours.";
-  if (!reachable) return `No connection. What you see is from ${last}. Nothing is lost: the server goes on.`;
+  if (!reachable) return `No connection. What you see is from ${last}. ${promise() || "Nothing is lost: the server goes on."}`;
   if (downSince === null || Date.now() - downSince < PATIENCE_MS) return "";
-  return `Reconnecting. Until then this page looks every ${POLL_DOWN_MS / 1000} seconds; last at ${last}.`;
+  return `Reconnecting. ${promise()} Until then this page looks every ${POLL_DOWN_MS / 1000} seconds; last at ${last}.`;
 }
 
 function show() {
   const banner = document.getElementById("connection");
   banner.textContent = truth();
   banner.hidden = !banner.textContent;
+  for (const listener of listeners) listener();
 }
 
-export function connect(onNews = poll) {
+// ``kept`` says what the page may promise while nobody answers.
+export function connect(onNews = poll, kept = promise) {
+  promise = kept;
   open(onNews);
   addEventListener("online", poll);
   setInterval(() => {

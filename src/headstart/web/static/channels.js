@@ -1,0 +1,85 @@
+// How offers reach a mechanic, each way for itself: what works, what does not, and how to mend it.
+
+import { announce } from "./announce.js";
+import { askForNotices, noticeState } from "./notices.js";
+import { region } from "./region.js";
+import { onScreen, screenState } from "./screen.js";
+import { listenForSound, onSound, soundState, unlock } from "./sound.js";
+import { isLive, onLife } from "./stream.js";
+
+const STATES = {
+  sound: {
+    on: ["good", "Sound on", "Test it"],
+    blocked: ["bad", "Sound blocked", "Allow it"],
+    missing: ["", "No sound in this browser"],
+  },
+  notices: {
+    granted: ["good", "Notifications on"],
+    default: ["warm", "Notifications off", "Allow them"],
+    denied: ["bad", "Notifications blocked in the browser's settings"],
+    missing: ["", "No notifications in this browser"],
+  },
+  life: {
+    on: ["good", "Connected"],
+    off: ["bad", "Reconnecting by itself"],
+  },
+  screen: {
+    on: ["good", "Screen stays on"],
+    off: ["", "Screen may go dark"],
+    missing: ["", "Screen may go dark in this browser"],
+  },
+};
+const MEND = {
+  sound: () => unlock({ chime: true }),
+  notices: askForNotices,
+};
+
+let spoken = null;
+
+function chip(name, state) {
+  const [kind, words, mend] = STATES[name][state];
+  const place = Object.assign(document.createElement("li"), { className: `channel ${kind}` });
+  place.dataset.channel = name;
+  place.dataset.state = state;
+  place.append(Object.assign(document.createElement("span"), { textContent: words }));
+  if (mend) {
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: mend, id: `mend-${name}` });
+    button.addEventListener("click", async () => {
+      await MEND[name]();
+      show();
+    });
+    place.append(button);
+  }
+  return place;
+}
+
+const states = () => ({ sound: soundState(), notices: noticeState(), life: isLive() ? "on" : "off", screen: screenState() });
+
+export function show() {
+  const list = document.getElementById("channels");
+  const now = region().dataset.onDuty === "yes" ? states() : {};
+  const shown = Object.fromEntries([...list.children].map((one) => [one.dataset.channel, one.dataset.state]));
+  if (JSON.stringify(shown) === JSON.stringify(now)) return;
+  const focused = list.contains(document.activeElement) ? document.activeElement.id : null;
+  list.replaceChildren(...Object.entries(now).map(([name, state]) => chip(name, state)));
+  if (focused) (document.getElementById(focused) ?? document.getElementById("duty")).focus();
+  if (spoken === "on" && now.sound === "blocked") announce("Sound is blocked.");
+  spoken = now.sound ?? spoken;
+}
+
+// Going on duty is the gesture that a browser asks for; later on any other will do.
+export function begin() {
+  document.addEventListener("submit", (event) => {
+    if (event.target.querySelector("#duty")?.form.elements.on_duty.value !== "true") return;
+    unlock({ chime: true });
+    askForNotices().then(show);
+  });
+  for (const gesture of ["pointerdown", "keydown"]) {
+    document.addEventListener(gesture, () => soundState() === "blocked" && region().dataset.onDuty === "yes" && unlock({ chime: false }));
+  }
+  onSound(show);
+  onScreen(show);
+  onLife(show);
+  if (region().dataset.onDuty === "yes") listenForSound();
+  show();
+}
