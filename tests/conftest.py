@@ -37,6 +37,7 @@ MEMORY, ROOM_BYTES = "/dev/shm", 2 * 2**30
 FAST_AND_FORGETFUL = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 BROWSER_TESTS_DID_NOT_RUN = "!!! BROWSER TESTS DID NOT RUN"
 CLIENTS_DID_NOT_RUN = "!!! REALTIME CLIENTS DID NOT RUN"
+ACCESSIBILITY_WAS_NOT_JUDGED = "!!! ACCESSIBILITY WAS NOT JUDGED"
 PEERS_DID_NOT_RUN = "!!! PEERS DID NOT RUN"
 REAL_STRIPE_TESTS_DID_NOT_RUN = "!!! TESTS AGAINST THE REAL STRIPE DID NOT RUN"
 _numbers = count()
@@ -46,6 +47,8 @@ DID_NOT_RUN = {
     BROWSER_TESTS_DID_NOT_RUN: "They need Chromium: install it, or set CHROMIUM to the executable."
     " REQUIRE_BROWSER=1 makes this a failure.",
     CLIENTS_DID_NOT_RUN: "They need Node 20 or newer with npm, and what pip and npm install into"
+    " build/clients. CI=true makes this a failure.",
+    ACCESSIBILITY_WAS_NOT_JUDGED: "It needs Node 20 or newer with npm, which installs axe-core into"
     " build/clients. CI=true makes this a failure.",
     PEERS_DID_NOT_RUN: "The benchmark beside other libraries needs them: ./dev bench peers installs"
     " them.",

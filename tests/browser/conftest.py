@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from headstart.lab.backstage import wait_until
+from headstart.lab.sights import Sight
 from headstart.lab.stage import OVERALL_LIMIT_MINUTES, Stage, put_up
 from headstart.lab.visitors import Person
 from tests.browser.cast import Cast
@@ -81,25 +82,41 @@ class Windows:
         self._browser = browser
         self._stage = stage
         self._contexts: list[BrowserContext] = []
+        self._shared: Page | None = None
         self.errors: list[str] = []
 
     def open(self, person: Person | None, path: str, **options: Any) -> "Page":
         """A page in a new window, with this person signed in."""
+        page = self._window(**options)
+        self._sign_in(page, person)
+        page.goto(path)
+        return page
+
+    def show(self, sight: Sight, **options: Any) -> "Page":
+        """A sight, in a window that all sights of the story share."""
+        page = self._shared = self._shared or self._window(**options)
+        page.context.clear_cookies()
+        self._sign_in(page, sight.who)
+        page.goto(sight.path)
+        if sight.press:
+            sight.press(page)
+        return page
+
+    def _window(self, **options: Any) -> "Page":
         context = self._browser.new_context(base_url=self._stage.server.url, **options)
         self._contexts.append(context)
-        if person:
-            become: dict[str, str | float | bool] = {
-                "role": person.role.value,
-                "id": str(person.id),
-            }
-            signed_in = context.request.post("/demo/sign-in", form=become, max_redirects=0)
-            assert signed_in.status == 303, signed_in.text()
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", lambda said: self._heed(said.type, said.text))
-        page.goto(path)
         return page
+
+    def _sign_in(self, page: "Page", person: Person | None) -> None:
+        if person is None:
+            return
+        become: dict[str, str | float | bool] = {"role": person.role.value, "id": str(person.id)}
+        signed_in = page.request.post("/demo/sign-in", form=become, max_redirects=0)
+        assert signed_in.status == 303, signed_in.text()
 
     def _heed(self, kind: str, text: str) -> None:
         if kind == "error" and not NOT_OURS.search(text):

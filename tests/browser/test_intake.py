@@ -10,8 +10,6 @@ from headstart.lab.stage import Stage
 from tests.browser.cast import CONCERN, Cast, book_and_pay
 from tests.browser.conftest import Windows
 
-NARROW = {"width": 320, "height": 700}
-
 
 def intakes_of(stage: Stage, cast: Cast) -> int:
     """How many bookings this customer has made."""
@@ -153,16 +151,3 @@ def test_a_payment_page_is_its_customers_alone(stage: Stage, windows: Windows, c
     answer = stranger.goto(carla.url)
     assert answer is not None
     assert answer.status == 404
-
-
-def test_every_page_fits_a_narrow_screen(stage: Stage, windows: Windows, cast: Cast) -> None:
-    request_id = stage.book(cast.customer, cast.favourite, concern="Wheeeeeeeeeeeeeeeeeeeeeeeeeee")
-    mine = ("/", "/dashboard", cast.intake(), f"/requests/{request_id}", "/intake", "/admin")
-    carla = windows.open(cast.customer, "/", viewport=NARROW)
-    maria = windows.open(cast.favourite, "/mechanic", viewport=NARROW)
-    operator = windows.open(stage.operator(), f"/admin/requests/{request_id}", viewport=NARROW)
-    for page, paths in ((carla, mine), (maria, ("/mechanic",)), (operator, (operator.url,))):
-        for path in paths:
-            page.goto(path)
-            expect(page.get_by_role("heading", level=1)).to_have_count(1)
-            assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"], path

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -45,19 +46,24 @@ def python(lock: str) -> Path:
 
 def node() -> tuple[str, Path]:
     """Node, and the folder with the clients for it."""
+    return node_packages(HERE, NODE_FILES, "node")
+
+
+def node_packages(source: Path, names: Sequence[str], place_name: str) -> tuple[str, Path]:
+    """Node, and a folder with what the lock among these files of ``source`` names."""
     executable, npm = shutil.which("node"), shutil.which("npm")
     if not executable or not npm:
         raise Missing(f"node {NODE_FLOOR} or newer, with npm, is not on PATH")
     version = subprocess.run([executable, "--version"], capture_output=True, text=True).stdout
     if int(version.lstrip("v").partition(".")[0] or 0) < NODE_FLOOR:
-        raise Missing(f"node is {version.strip()}, and the clients need {NODE_FLOOR}")
-    place = PLACE / "node"
-    content = b"".join((HERE / name).read_bytes() for name in NODE_FILES) + version.encode()
+        raise Missing(f"node is {version.strip()}, and it must be {NODE_FLOOR} or newer")
+    place = PLACE / place_name
+    content = b"".join((source / name).read_bytes() for name in names) + version.encode()
     with _made_once(place, content) as is_new:
         if is_new:
             place.mkdir(parents=True, exist_ok=True)
-            for name in NODE_FILES:
-                shutil.copy(HERE / name, place)
+            for name in names:
+                shutil.copy(source / name, place)
             done = subprocess.run(
                 [npm, "ci", "--ignore-scripts", "--silent"],
                 cwd=place,

@@ -1,0 +1,133 @@
+"""Every page in every state that people meet, brought about to be judged, and to be drawn.
+
+A sight is a page as somebody sees it. All of them together are a small town: a few people for each
+state, so that no sight spoils another.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from headstart.lab.stage import OVERALL_LIMIT_MINUTES, WINDOW_MINUTES, Stage
+from headstart.lab.visitors import Person
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+CONCERN = "The brakes squeal when I stop, louder when it rains."
+VEHICLE = "2016 Volkswagen Golf"
+NOBODYS = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A page as somebody sees it. ``press`` brings about what only the open page has."""
+
+    name: str
+    who: Person | None
+    path: str
+    press: "Callable[[Page], None] | None" = None
+
+
+class Town:
+    """People, and what has become of their requests."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.operator = stage.operator()
+        self.newcomer = stage.customer("Noor")
+        self.idle = stage.mechanic("Ines Duarte")
+        self.unfilled, self.silent = self._asked("no answer")
+        stage.advance(OVERALL_LIMIT_MINUTES)
+        stage.advance(WINDOW_MINUTES)
+        self.fallen, _ = self._asked("no answer")
+        stage.advance(WINDOW_MINUTES)
+        self.matched, self.busy = self._asked("accepted")
+        self.completed, _ = self._asked("completed")
+        self.cancelled, _ = self._asked("cancelled")
+        self.declined, self.decliner = self._asked("declined")
+        self.reserved, self.asked = self._asked("no answer")
+        self.chosen = self.reserved[0]
+        self.paying = stage.customer("Paula", self.idle)
+        self.unpaid = stage.submit(self.paying, self.idle).checkout_session
+
+    def _asked(self, ending: str) -> tuple[tuple[Person, UUID], Person]:
+        """A booking with a favourite, and its ending; and the favourite."""
+        stage = self._stage
+        favourite = stage.mechanic("Maria Lopez").on_duty()
+        other = stage.mechanic("Dmitri Volkov").on_duty()
+        customer = stage.customer("Carla", favourite, other)
+        asked = stage.book(customer, favourite, concern=CONCERN, vehicle=VEHICLE)
+        path = f"/session-requests/{asked}"
+        if ending in ("accepted", "completed"):
+            favourite.accept(asked).raise_for_status()
+        if ending == "completed":
+            favourite.post(f"{path}/completion").raise_for_status()
+        if ending == "cancelled":
+            customer.post(f"{path}/cancellation").raise_for_status()
+        if ending == "declined":
+            favourite.post(f"{path}/declination").raise_for_status()
+        return (customer, asked), favourite
+
+
+def sights(stage: Stage) -> list[Sight]:
+    """All of them, on a stage of their own."""
+    town = Town(stage)
+    return [*_of_anybody(town), *_of_customers(town), *_of_mechanics(town), *_of_operators(town)]
+
+
+def _of_anybody(town: Town) -> list[Sight]:
+    return [
+        Sight("home", None, "/"),
+        Sight("home-signed-in", town.newcomer, "/"),
+        Sight("nobody", None, "/dashboard"),
+        Sight("not-for-you", town.newcomer, "/mechanic"),
+        Sight("no-such-page", town.newcomer, "/nowhere"),
+    ]
+
+
+def _of_customers(town: Town) -> list[Sight]:
+    chosen = f"/intake?plan=standard&preferred_mechanic_id={town.idle.id}&specialist=true"
+    ended = {
+        name: getattr(town, name)
+        for name in ("reserved", "fallen", "matched", "completed", "cancelled", "unfilled")
+    }
+    return [
+        Sight("dashboard-first-time", town.newcomer, "/dashboard"),
+        Sight("dashboard", town.chosen, "/dashboard"),
+        Sight("dashboard-afterwards", town.completed[0], "/dashboard"),
+        Sight("plans", town.newcomer, "/intake"),
+        Sight("intake", town.paying, chosen),
+        Sight("intake-wrong", town.paying, chosen, _send_it_half_filled),
+        Sight("payment", town.paying, f"/intake/success?session_id={town.unpaid}"),
+        *(Sight(f"request-{name}", who, f"/requests/{one}") for name, (who, one) in ended.items()),
+    ]
+
+
+def _send_it_half_filled(page: "Page") -> None:
+    page.get_by_label("E-mail").fill("carla@home")
+    page.get_by_role("button", name="Go on to payment").click()
+    page.locator(".wrong").first.wait_for()
+
+
+def _of_mechanics(town: Town) -> list[Sight]:
+    return [
+        Sight("mechanic-off-duty", town.idle, "/mechanic"),
+        Sight("mechanic-asked", town.asked, "/mechanic"),
+        Sight("mechanic-busy", town.busy, "/mechanic"),
+        Sight("mechanic-open-to-all", town.silent, "/mechanic"),
+    ]
+
+
+def _of_operators(town: Town) -> list[Sight]:
+    told = {"reserved": town.reserved, "fallen": town.fallen, "unfilled": town.unfilled}
+    return [
+        Sight("admin", town.operator, "/admin"),
+        Sight("admin-flags", town.operator, "/admin/flags"),
+        Sight("admin-unknown", town.operator, f"/admin/requests/{NOBODYS}"),
+        *(
+            Sight(f"admin-request-{name}", town.operator, f"/admin/requests/{one}")
+            for name, (_, one) in told.items()
+        ),
+    ]
