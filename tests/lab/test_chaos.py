@@ -19,6 +19,7 @@ def test_servers_and_database_are_killed_while_people_book_and_accept(tmp_path: 
     assert figures["kills"] == KILLS
     assert int(figures["database restarts"]) >= 1
     assert int(figures["frames"]) > REQUESTS
+    assert int(figures["sights judged"]) > REQUESTS, "by row-level security, both ways"
     moved = int(figures["capture"]) + int(figures["cancel"]) + int(figures["refund"])
     assert moved > 0, "there was money to be judged"
 
@@ -29,6 +30,7 @@ def test_the_judge_of_the_real_thing_is_not_blind(tmp_path: Path) -> None:
     evidence = chaos(tmp_path, "--requests=40", "--kills=0", *broken)
     noticed = {violation.split()[3].strip(":") for violation in evidence.violations}
     assert "I5" in noticed, "somebody was told what is not for them"
+    assert "W" in noticed, "and the database would not have shown it"
     assert noticed & {"I2", "I3"}, "a yes, or a payment, was acknowledged and lost"
 
 

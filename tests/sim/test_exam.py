@@ -26,9 +26,9 @@ def test_a_sabotage_is_noticed_by_the_promise_it_breaks(name: str) -> None:
 
 
 def test_nearly_every_promise_is_broken_by_some_sabotage() -> None:
-    """All but the one that is about what nobody thought of."""
+    """All but what nobody thought of, and what only a real database can say."""
     assert len(SABOTAGES) >= 25
-    assert {one.invariant for one in SABOTAGES.values()} == INVARIANTS.keys() - {"E"}
+    assert {one.invariant for one in SABOTAGES.values()} == INVARIANTS.keys() - {"E", "W"}
 
 
 def test_a_sabotage_is_one_sentence() -> None:

@@ -116,7 +116,7 @@ class Postgres:
                 connection.transaction(readonly=True),
             ):
                 one = type(self)(connection)
-                await one.rows("act_for", role=_PERSONS[who.role], claims=_claims(who))
+                await one.rows("act_for", **acting_as(who))
                 yield one
 
 
@@ -127,8 +127,10 @@ _PERSONS = {
 }
 
 
-def _claims(who: Principal) -> str:
-    return json.dumps({"headstart_role": who.role.value, "headstart_id": str(who.id)})
+def acting_as(who: Principal) -> dict[str, str]:
+    """The role and the claims of a person, as ``act_for`` takes them."""
+    claims = {"headstart_role": who.role.value, "headstart_id": str(who.id)}
+    return {"role": _PERSONS[who.role], "claims": json.dumps(claims)}
 
 
 @asynccontextmanager

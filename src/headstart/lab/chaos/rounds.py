@@ -245,7 +245,9 @@ class _Round:
             payment["acknowledged"] = payment["checkout"] in self.front.acknowledged
         history.errors += list(_said_wrong(self.servers))
         await self.witness.testify(history, self.ledger)
+        history.against_the_wall = list(await self.witness.judge(self.town.sights, history))
         report.counts = self.town.counts + self.monkey.done
+        report.counts["sights judged"] = len(self.town.sights)
         report.counts["lost commit answers"] = self.monkey.line.lost
         report.late_s = self.town.late_s
         for paid in history.money:

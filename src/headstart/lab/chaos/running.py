@@ -192,6 +192,7 @@ FIGURES = (
     "fail",
     "unknown",
     "frames",
+    "sights judged",
     "webhooks",
     "webhooks refused",
     "webhook answers lost",

@@ -12,7 +12,9 @@ from typing import Any
 from uuid import UUID
 
 from headstart.core.access import Principal, Role
+from headstart.core.refusals import Refusal
 from headstart.identity.seals import Seals
+from headstart.lab.chaos.sights import Sights, Word
 from headstart.lab.chaos.wire import Answer, Message, NoAnswer, NotSent, Wire, listen
 from headstart.lab.checkers import History, Plain
 
@@ -94,6 +96,7 @@ class Town:
     doubtful: set[str] = field(default_factory=set)  # keys
     taken: set[str] = field(default_factory=set)  # likewise: somebody may have heard of them
     late_s: float = 0.0
+    sights: Sights = field(default_factory=Sights)
 
     def now_s(self) -> float:
         """Seconds since the beginning, by the clock that the database reads, too."""
@@ -231,6 +234,7 @@ class Town:
         if reply.doubtful or reply.answer:
             self.taken.add(key)
         if reply.answer is not None:
+            self._note(person.who, request, reply)
             record["outcome"] = "ok" if reply.answer.status == 200 else "fail"
             record["detail"] = reply.answer.json.get("code", "")
         elif key not in self.taken:
@@ -239,6 +243,16 @@ class Town:
             self._keep_in_doubt(record, reply.asked_s)
         self.counts[record["outcome"]] += 1
         return str(record["outcome"])
+
+    def _note(self, who: Principal, request: str, reply: Reply) -> None:
+        """What the last attempt's answer says of the request."""
+        assert reply.answer, "there is one"
+        if reply.answer.status == 200:
+            self.sights.see(who, reply.answer.json, "an answer to a command")
+        elif (code := reply.answer.json.get("code")) in set(Refusal):
+            slack_s, exists = self.history.terms["slack_s"], code != Refusal.UNKNOWN_REQUEST
+            word = Word(who, request, reply.asked_s - slack_s, self.now_s() + slack_s, exists)
+            self.sights.words.append(word)
 
     def _keep_in_doubt(self, record: Plain, asked_s: float) -> None:
         """This attempt was refused, and that has to be true; an earlier one, of which nobody knows,
@@ -286,12 +300,18 @@ class Listener:
                 self.stream = {}
                 self._begin(message.id)
             case "snapshot":
+                self._look_at(message.data)
                 self.heed(message)
             case "heartbeat" | "" | "ended":  # the last by a clock that steps: come back elsewhere
                 pass
             case _:
                 self._receive(message)
                 self.heed(message)
+
+    def _look_at(self, snapshot: Plain) -> None:
+        rows = [*snapshot.get("offers", ()), *snapshot.get("requests", ())]
+        for row in [*rows, *filter(None, [snapshot.get("job")])]:
+            self.town.sights.see(self.person.who, row, "a snapshot")
 
     def _place(self, sealed: str) -> tuple[int, int]:
         return self.town.seals.open(sealed)
@@ -309,6 +329,7 @@ class Listener:
 
     def _receive(self, message: Message) -> None:
         self.town.counts["frames"] += 1
+        self.town.sights.see(self.person.who, message.data, message.event)
         self.stream["frames"].append(
             {
                 "cursor": self._place(message.id),

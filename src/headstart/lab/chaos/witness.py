@@ -11,6 +11,7 @@ from headstart.app.flags import FAVORITES_PRIORITY
 from headstart.core.evolve import evolve
 from headstart.core.request import RequestId, SessionRequest
 from headstart.lab.chaos.books import money_of
+from headstart.lab.chaos.sights import Playback, Sights, disagreements
 from headstart.lab.checkers import History, Plain
 from headstart.lab.checkers.history import Interval
 from headstart.payments.sandbox.ledger import Ledger
@@ -97,6 +98,13 @@ class Witness:
         history.final = await self._final(rows)
         history.debts = [self._debt(row) for row in await self._pool.fetch(DEBTS)]
         history.money = await money_of(ledger, self._pool, self._began.timestamp())
+
+    async def judge(self, sights: Sights, history: History) -> Sequence[str]:
+        """What row-level security says of everything that anybody saw."""
+        log = await self._pool.fetch(LOG)
+        committed_s = {row["id"]: self._seconds(row["done"]) for row in log}
+        playback = Playback.of(log, committed_s)
+        return await disagreements(self._pool, playback, sights, history.suspensions)
 
     def _seconds(self, at: datetime) -> float:
         return (at - self._began) / timedelta(seconds=1)

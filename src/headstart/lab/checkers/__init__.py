@@ -27,6 +27,8 @@ def judge(history: History) -> Sequence[Verdict]:
 def _findings(case: Case) -> Iterator[Finding]:
     for sentence in case.history.errors:
         yield Finding("E", "", sentence)
+    for sentence in case.history.against_the_wall:
+        yield Finding("W", "", sentence)
     for tale in case.tales.values():
         for rule in OF_EACH_REQUEST:
             yield from rule(case, tale)

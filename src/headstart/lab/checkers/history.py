@@ -25,6 +25,7 @@ INVARIANTS = {
     "L2": "once nothing breaks any more, every deadline is met at once",
     "L3": "everybody is told everything meant for them, once, in order, and nothing else",
     "L4": "every payment is noticed, and every debt settled, or left to a person for a reason",
+    "W": "what anybody saw, the database would have shown them; what it would, was not denied",
     "E": "nothing fails in a way that nobody thought of",
 }
 
@@ -59,6 +60,7 @@ class History:
     flags: list[tuple[float, bool]] = field(default_factory=list)
     money: list[Plain] = field(default_factory=list)
     debts: list[Plain] = field(default_factory=list)
+    against_the_wall: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     healed_s: float = 0.0
     ended_s: float = 0.0
