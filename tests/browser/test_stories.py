@@ -188,13 +188,17 @@ def test_the_server_goes_away_and_nothing_is_missed(
 ) -> None:
     maria = windows.open(cast.favourite, "/mechanic")
     expect(maria.get_by_role("heading", name="You are on duty")).to_be_visible()
+    request_id = stage.book(cast.customer, cast.favourite)
+    expect(offer(maria, request_id, "#by-name")).to_be_visible()
     stage.server.kill()
     try:
         expect(maria.locator("#connection")).to_contain_text("No connection")
+        expect(maria.locator("#connection")).to_contain_text("safe on the server until")
     finally:
         stage.server.start()
-    request_id = stage.book(cast.customer, cast.favourite)
-    expect(offer(maria, request_id, "#by-name")).to_have_count(1)
+    later = stage.book(stage.customer("Cleo", cast.favourite), cast.favourite)
+    for one in (request_id, later):
+        expect(offer(maria, one, "#by-name")).to_have_count(1)
     expect(maria.locator("#connection")).to_be_hidden()
 
 

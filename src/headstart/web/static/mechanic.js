@@ -10,6 +10,7 @@ import { keepAwake } from "./screen.js";
 import { connect, poll } from "./stream.js";
 
 const TICK_MS = 1000;
+const SENT_AWAY_MS = 4000; // whether that was one too many is known by then
 const SAID_MS = 60_000;
 
 let heartbeat = null;
@@ -20,6 +21,7 @@ function onNews(name, frame) {
     offers.arrive(frame);
     heartbeat?.postMessage("arrived");
   } else if (region().querySelector(`[data-session="${frame.session_id}"]`)) poll();
+  if (name === "priority_window_ended") setTimeout(poll, SENT_AWAY_MS);
 }
 
 function heard({ data }) {

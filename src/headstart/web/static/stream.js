@@ -28,7 +28,7 @@ let ready = false;
 let promise = () => "";
 const listeners = [];
 
-export const isLive = () => ready;
+export const isLive = () => ready && reachable && !signedOut;
 export const onLife = (listener) => listeners.push(listener);
 
 function isNews(frame) {
@@ -105,7 +105,7 @@ function show() {
 export function connect(onNews = poll, kept = promise) {
   promise = kept;
   open(onNews);
-  addEventListener("online", poll);
+  for (const change of ["online", "offline"]) addEventListener(change, poll);
   setInterval(() => {
     if (source.readyState === EventSource.OPEN && Date.now() - heardAt > SILENCE_MS) open(onNews);
     const every = downSince === null && reachable ? POLL_MS : POLL_DOWN_MS;
