@@ -11,11 +11,10 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from headstart.core.policy import OfflinePolicy, Policy, require_room_to_broadcast
-from headstart.edge_settings import EdgeSettings
+from headstart.realtime_settings import LOOPBACK, RealtimeSettings
 from headstart.secrecy import is_weak
 
 JWT_SECRET_CHARACTERS_MIN = 32
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 SECRET_VARIETY_MIN = 10  # different characters; 32 at random have more
 
 
@@ -40,7 +39,7 @@ def _json_list(value: object) -> object:
         raise ValueError("this is no JSON list") from None
 
 
-class Settings(EdgeSettings):
+class Settings(RealtimeSettings):
     """Read from the environment and ``.env``; times are in the unit their name ends in."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)

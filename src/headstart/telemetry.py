@@ -42,6 +42,12 @@ OFFERS_SEEN = Counter("headstart_offers_seen", "Offers that a client reported as
 SENT_AWAY = Counter(
     "headstart_mechanics_sent_away", "Mechanics set off duty because they missed offers."
 )
+PUBLISHED = Counter(
+    "headstart_published", "Messages sent to a Supabase project, by what it answered.", ["outcome"]
+)
+PUBLISH_LAG_S = Gauge(
+    "headstart_publish_lag_seconds", "How old the first event is that is not published there yet."
+)
 WEBHOOKS = Counter("headstart_webhooks", "Payment events received.", ["outcome"])
 OPERATIONS = Counter(
     "headstart_operations", "Attempts at the payment service.", ["kind", "outcome"]

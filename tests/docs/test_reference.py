@@ -15,7 +15,14 @@ from headstart.core.refusals import Refusal
 from headstart.lab.reference import COMMAND, FILES, PARTS, parts_of, remade
 from headstart.lab.reference_tables import LABEL_VALUES
 from headstart.settings import Settings
-from headstart.telemetry import FALLBACKS, MATCHES, SOCKET_ENDS, SOCKET_JOINS, WEBHOOKS
+from headstart.telemetry import (
+    FALLBACKS,
+    MATCHES,
+    PUBLISHED,
+    SOCKET_ENDS,
+    SOCKET_JOINS,
+    WEBHOOKS,
+)
 from headstart.web import api, logins, operators, problems, stream, webhook
 from headstart.web import pages as web_pages
 from tests.docs.pages import DOCS, ROOT, name_of, pages, text_of
@@ -125,7 +132,7 @@ def test_the_card_is_told_in_full(page: str) -> None:
 def test_every_label_has_its_values() -> None:
     labelled = {
         one.name
-        for metric in (FALLBACKS, MATCHES, WEBHOOKS, SOCKET_JOINS, SOCKET_ENDS)
+        for metric in (FALLBACKS, MATCHES, WEBHOOKS, SOCKET_JOINS, SOCKET_ENDS, PUBLISHED)
         for one in metric.describe()
     }
     assert {metric for metric, _ in LABEL_VALUES} == labelled

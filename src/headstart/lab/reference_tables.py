@@ -15,6 +15,7 @@ from headstart.app.fulfilment import Outcome
 from headstart.core.events import Stage
 from headstart.core.request import FallbackReason
 from headstart.payments.webhook import BadWebhookReason
+from headstart.realtime.publishing.project import Outcome as Published
 from headstart.realtime.reasons import JOIN_OUTCOMES, End
 from headstart.settings import Settings
 from headstart.store.rows import EVENT_TYPES
@@ -101,6 +102,7 @@ LABEL_VALUES: Mapping[tuple[str, str], Iterable[str]] = {
     ("headstart_matches", "stage"): Stage,
     ("headstart_socket_joins", "outcome"): JOIN_OUTCOMES,
     ("headstart_socket_ends", "reason"): End,
+    ("headstart_published", "outcome"): Published,
     ("headstart_webhooks", "outcome"): [
         *Outcome,
         *(f"refused_{reason}" for reason in BadWebhookReason),

@@ -27,6 +27,7 @@ from headstart.identity.sessions import Sessions
 from headstart.identity.standing import Standing
 from headstart.identity.tokens import Tokens
 from headstart.realtime.hub import Hub
+from headstart.realtime.publishing.publisher import Publisher
 from headstart.settings import Settings
 
 
@@ -54,6 +55,7 @@ class Service:
     deadlines: Deadlines
     feed: Feed
     hub: Hub
+    publisher: Publisher | None
     troubles: MoneyTroubles
     actions: OperatorActions
     money: MoneyLoops | None

@@ -52,7 +52,7 @@ from headstart.wiring.identity import (
     tokens,
     trusted_issuers,
 )
-from headstart.wiring.telling import hub
+from headstart.wiring.telling import hub, publisher
 
 if TYPE_CHECKING:
     from headstart.store.postgres import Pool
@@ -193,6 +193,7 @@ def _assemble(
         deadlines=_deadlines(own, wakeups),
         feed=feed,
         hub=hub(settings, feed, pool, wakeups, speaking),
+        publisher=publisher(settings, own, wakeups, speaking),
         troubles=operations,
         actions=AuditStore(pool),
         money=_money_loops(operations, gateway, dispatcher, fulfilment, wakeups),
@@ -271,6 +272,8 @@ async def loops(assembled: Service, dsn: str, *, feed: bool) -> AsyncIterator[No
     running_loops.append(Listener(listen_on, assembled.wakeups).run())
     if feed:
         running_loops += [assembled.feed.run(), assembled.standing.run(), assembled.hub.run()]
+    if assembled.publisher:
+        running_loops.append(assembled.publisher.run())
     if assembled.checkpoints:
         running_loops.append(assembled.checkpoints.run())
     if assembled.money:

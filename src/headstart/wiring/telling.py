@@ -6,11 +6,14 @@ from uuid import uuid4
 from headstart.app.feed import Feed
 from headstart.app.wakeups import Wakeups
 from headstart.realtime.hub import Hub
+from headstart.realtime.publishing.project import Project
+from headstart.realtime.publishing.publisher import Publisher
 from headstart.realtime.receipts import ReceiptBook
 from headstart.realtime.rights import Rights
 from headstart.settings import Settings
 from headstart.store.log import EventLogStore
 from headstart.store.presences import PresenceStore
+from headstart.store.publications import PublicationStore
 from headstart.store.receipts import ReceiptStore
 from headstart.store.requests import RequestStore
 from headstart.web.door import TokenDoor
@@ -36,4 +39,22 @@ def hub(settings: Settings, feed: Feed, pool: "Pool", wakeups: Wakeups, speaking
         lease_s=settings.presence_lease_s,
         name=lambda cursor: seals.name(cursor.xid, cursor.id),
         now=real_time,
+    )
+
+
+def publisher(
+    settings: Settings, own: "Pool", wakeups: Wakeups, speaking: Speaking
+) -> Publisher | None:
+    """None where there is no project to publish into."""
+    if settings.supabase_url is None or settings.supabase_key is None:
+        return None
+    seals, log = speaking["seals"], PublicationStore(own)
+    return Publisher(
+        log,
+        log,
+        Project(settings.supabase_url, settings.supabase_key.get_secret_value()),
+        wakeups,
+        uuid4(),
+        name=lambda cursor: seals.name(cursor.xid, cursor.id),
+        per_s=settings.supabase_messages_per_s,
     )

@@ -46,6 +46,7 @@ from headstart.app.ports.payments import (
 )
 from headstart.app.ports.people import People
 from headstart.app.ports.presences import Presences
+from headstart.app.ports.publications import Publications
 from headstart.app.ports.receipts import Bookmark, Receipts
 from headstart.app.ports.requests import (
     Change,
@@ -113,6 +114,7 @@ __all__ = [
     "PersonalViews",
     "Plan",
     "Presences",
+    "Publications",
     "Receipts",
     "Refund",
     "RefundReason",

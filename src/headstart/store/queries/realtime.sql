@@ -137,3 +137,26 @@ from headstart.presence p
 join headstart.mechanics m on m.id = p.mechanic_id and m.status = 'approved'
 where p.on_duty and p.lease_until > (select headstart.clock())
 order by p.mechanic_id limit :limit;
+
+-- begin_publication
+-- From here on the log is published under this name; nothing when that began before.
+insert into headstart.publications (name, xid, event_id, held_until, moved_at)
+values (:name, :xid::text::xid8, :event_id, clock_timestamp(), clock_timestamp())
+on conflict (name) do nothing;
+
+-- claim_publication
+-- Go on where it stopped, unless another process is at it.
+update headstart.publications
+set held_by = :process, held_until = clock_timestamp() + :lease::interval
+where name = :name and (held_by = :process or held_by is null or held_until < clock_timestamp())
+returning xid, event_id;
+
+-- move_publication
+-- Everything up to here was published by this process, which goes on.
+update headstart.publications
+set xid = greatest(xid, :xid::text::xid8),
+    event_id = case when (xid, event_id) < (:xid::text::xid8, :event_id::bigint)
+        then :event_id::bigint else event_id end,
+    held_until = clock_timestamp() + :lease::interval, moved_at = clock_timestamp()
+where name = :name and held_by = :process
+returning name;

@@ -1,0 +1,51 @@
+"""The settings of what carries news elsewhere: rows of the one table."""
+
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, model_validator
+
+from headstart.edge_settings import EdgeSettings
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class RealtimeSettings(EdgeSettings):
+    """A project of Supabase to publish into."""
+
+    supabase_url: str | None = Field(
+        default=None,
+        alias="HEADSTART_SUPABASE_URL",
+        description="The project that the news are published into, too. Unset: none.",
+    )
+    supabase_key: SecretStr | None = Field(
+        default=None,
+        alias="HEADSTART_SUPABASE_KEY",
+        description="Its secret key, or one of the role `service_role`.",
+    )
+    supabase_messages_per_s: int = Field(
+        default=100,
+        alias="HEADSTART_SUPABASE_MESSAGES_PER_S",
+        ge=4,
+        le=100_000,
+        description="What the project's plan allows; half of it is used.",
+    )
+    supabase_key_file: Path | None = Field(
+        default=None,
+        alias="HEADSTART_SUPABASE_KEY_FILE",
+        description="A file that holds `HEADSTART_SUPABASE_KEY`.",
+    )
+
+    @model_validator(mode="after")
+    def _check_project(self) -> Self:
+        if self.supabase_url is not None:
+            if self.supabase_key is None:
+                raise ValueError("HEADSTART_SUPABASE_URL needs HEADSTART_SUPABASE_KEY beside it")
+            parts = urlsplit(self.supabase_url)
+            is_safe = parts.scheme == "https" or parts.hostname in LOOPBACK
+            if not is_safe or not parts.hostname or parts.query:
+                raise ValueError(
+                    "HEADSTART_SUPABASE_URL is no address: write https://project.example"
+                )
+        return self
