@@ -6,8 +6,8 @@ from pathlib import Path
 
 from headstart.lab.evidence import Evidence
 
-REQUESTS = 120
-KILLS = 6
+REQUESTS = 90
+KILLS = 5
 SEED = 2026
 
 

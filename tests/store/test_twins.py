@@ -25,7 +25,7 @@ from tests.store.plots import CUSTOMERS, MECHANICS, Databases
 from tests.store.twins import Differ, Original, original
 
 DEPTH = int(os.environ.get("TWINS_DEPTH", "1"))
-STORIES, STEPS = 30, 40
+STORIES, STEPS = 20, 40
 STORIES_UNTIL_A_LIE_IS_FOUND_MAX = 100
 PATIENCE_S = 60 + 5 * STORIES * DEPTH
 

@@ -20,7 +20,7 @@ from anyio.from_thread import start_blocking_portal
 from prometheus_client import REGISTRY
 
 from headstart.app.dispatcher import Done
-from headstart.app.ports import Intake
+from headstart.app.ports import Intake, Unavailable
 from headstart.core import commands
 from headstart.core.access import Principal, Role
 from headstart.core.policy import OfflinePolicy, Policy
@@ -54,6 +54,7 @@ WINDOW_S = (0.15, 0.3)
 STRANGER_SOONEST_S = -0.01  # one of the strangers begins to ask before the deadline …
 AGAIN_S = 0.002  # … and asks again this soon, until they are told something
 PATIENCE_S = 5.0  # for a fallback; by then it is lost
+ATTEMPTS_MAX = 5
 CLOCK_QUESTIONS = 50
 VIOLATIONS_MAX = 20
 POLICY = Policy(
@@ -300,15 +301,26 @@ async def _keep_asking(
 
 
 async def _accept(node: Service, race: Race, who: MechanicId, clock: Clock) -> str:
-    """As the web does it, and what is said in answer. An error is an answer, too: a bad one."""
+    """As the web does it, and what is said in answer."""
     person, sent_at = Principal(Role.MECHANIC, who), clock.now()
     order = commands.AcceptOffer(RequestId(race.request), who, person.actor)
-    try:
-        outcome = await node.dispatcher.execute(order, who=person)
-        said = WON if isinstance(outcome, Done) else outcome.value
-    except Exception as error:
-        said = f"{type(error).__name__}: {error}"
+    said = await _said(node, order, person)
     race.answers.append(Answer(who, said, sent_at, clock.now() + clock.slack))
+    return said
+
+
+async def _said(node: Service, order: commands.AcceptOffer, person: Principal) -> str:
+    """Who is told to try again does so, a few times. An error is an answer, too: a bad one."""
+    said = ""
+    for _ in range(ATTEMPTS_MAX):
+        try:
+            outcome = await node.dispatcher.execute(order, who=person)
+        except Unavailable as error:
+            said = f"{type(error).__name__}: {error}"
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        else:
+            return WON if isinstance(outcome, Done) else outcome.value
     return said
 
 
