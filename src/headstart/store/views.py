@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from headstart.app.figures import Figures, Span, offers_of, requests_of
 from headstart.core.access import Principal
 from headstart.core.request import MechanicId, RequestId
 from headstart.store.board import BoardStore
@@ -37,6 +38,19 @@ class PersonalViewStore(Postgres):
     def board(self) -> BoardStore:
         """In the same transaction, with the same eyes."""
         return BoardStore(self._executor)
+
+    async def figures(self, span: Span) -> Figures:
+        """By three statements, a moment apart."""
+        within = {"begin": span.begin, "end": span.end}
+        fallbacks = await self.rows("fallback_figures", **within)
+        return Figures(
+            span=span,
+            offers=offers_of([dict(row) for row in await self.rows("offer_figures", **within)]),
+            requests=requests_of(
+                [dict(row) for row in await self.rows("request_figures", **within)]
+            ),
+            fallbacks={row["reason"]: row["n"] for row in fallbacks},
+        )
 
     async def offers(self) -> Sequence[Mapping[str, Any]]:
         """Reserved ones first."""

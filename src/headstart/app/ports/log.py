@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from headstart.app.figures import Figures, Span
 from headstart.app.ports.board import Board
 from headstart.core.access import Principal
 from headstart.core.events import Event
@@ -63,6 +64,10 @@ class PersonalViews(Protocol):
     @property
     def board(self) -> Board:
         """The whole shop; for operators only."""
+        ...
+
+    async def figures(self, span: Span) -> Figures:
+        """What the log says of a span of time; for operators only."""
         ...
 
     async def offers(self) -> Sequence[Mapping[str, Any]]:

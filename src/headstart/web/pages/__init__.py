@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from headstart.web.pages import (
     admin,
+    admin_analytics,
     admin_flags,
     admin_request,
     dashboard,
@@ -18,6 +19,6 @@ from headstart.web.pages.errors import present
 __all__ = ["present", "router"]
 
 router = APIRouter(include_in_schema=False)
-OPERATORS = (admin, admin_request, admin_flags)
+OPERATORS = (admin, admin_request, admin_analytics, admin_flags)
 for page in (home, dashboard, intake, request, mechanic, *OPERATORS, sign_in):
     router.include_router(page.router)
