@@ -246,4 +246,4 @@ def test_the_operator_switches_and_reads_a_story(
     expect(page.get_by_role("cell", name="too many complaints")).to_be_visible()
     page.get_by_label("The id of a request").fill(str(request_id))
     page.get_by_role("button", name="Its story").click()
-    expect(page.get_by_text("request reserved")).to_be_visible()
+    expect(page.get_by_text("Reserved for Maria Lopez")).to_be_visible()

@@ -76,11 +76,15 @@ class Town:
         said = {"reason": "a test"} if person == "operator" and method == "POST" else None
         if said and path.endswith("/assignment"):
             said["mechanic_id"] = str(story.people["mechanic"].id)
+        if said and path.startswith("/admin"):  # a form, whose tick says that it is meant
+            sent: dict[str, Any] = {"data": {**said, "confirmed": "yes"}}
+        else:
+            sent = {"json": said}
         return await self.world.client.request(
             method,
             path.replace("{request_id}", story.id),
-            json=said,
             headers=self.headers(story, person),
+            **sent,
         )
 
     def headers(self, story: Story, person: str) -> dict[str, str]:

@@ -124,10 +124,23 @@ def _of_operators(town: Town) -> list[Sight]:
     told = {"reserved": town.reserved, "fallen": town.fallen, "unfilled": town.unfilled}
     return [
         Sight("admin", town.operator, "/admin"),
+        Sight("admin-filtered", town.operator, "/admin?stage=open&plan=standard"),
+        Sight("admin-analytics", town.operator, "/admin/analytics"),
         Sight("admin-flags", town.operator, "/admin/flags"),
         Sight("admin-unknown", town.operator, f"/admin/requests/{NOBODYS}"),
         *(
             Sight(f"admin-request-{name}", town.operator, f"/admin/requests/{one}")
             for name, (_, one) in told.items()
         ),
+        Sight(
+            "admin-request-unfolded",
+            town.operator,
+            f"/admin/requests/{town.declined[1]}?mechanic={town.decliner.id}",
+            _unfold,
+        ),
     ]
+
+
+def _unfold(page: "Page") -> None:
+    for one in page.locator("details").all():
+        one.evaluate("one => { one.open = true; }")

@@ -220,6 +220,12 @@ PAGES: Mapping[str, tuple[str, Role]] = {
     "POST /mechanic/offers/{request_id}/declination": (f"POST {_API}/declination", Role.MECHANIC),
     "POST /mechanic/job/{request_id}/release": (f"POST {_API}/release", Role.MECHANIC),
     "POST /mechanic/job/{request_id}/completion": (f"POST {_API}/completion", Role.MECHANIC),
+    **{
+        f"POST /admin/requests/{{request_id}}/{what}": (f"POST {_API}/{what}", Role.OPERATOR)
+        for what in (
+            *("broadcast", "extension", "assignment", "release", "completion", "cancellation"),
+        )
+    },
 }
 
 # Where it is listed: by GET /offers, GET /session-requests, and the snapshot of a stream, which the
@@ -318,6 +324,8 @@ GET /mechanic/history                401    403      403      200       200     
 POST /mechanic/duty                  401    403      403      303       303      303       403
 POST /mechanic/offers/{id}/why-not    401    403      403      303       303      303       403
 GET /admin                           401    403      403      403       403      403       200
+GET /admin/analytics                 401    403      403      403       403      403       200
+GET /admin/analytics/{id}.csv        401    403      403      403       403      403       200
 GET /admin/flags                     401    403      403      403       403      403       200
 POST /admin/flag                     401    403      403      403       403      403       303
 POST /admin/operations/{id}/attempt  401    403      403      403       403      403       303

@@ -1,13 +1,17 @@
 """The operator's board in PostgreSQL."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from headstart.app.ports import Wanted
+from headstart.core.request import MechanicId, RequestId
 from headstart.store.postgres import Postgres
 
 EVENTS_LOOKED_AT = 2_000  # the newest: what ended before them is not "lately" any more
+
+JOBS_LAST_AT_MOST = timedelta(days=1)
 
 Row = Mapping[str, Any]
 
@@ -59,6 +63,23 @@ class BoardStore(Postgres):
     async def mechanics(self, limit: int) -> Sequence[Row]:
         """By name."""
         return [dict(row) for row in await self.rows("mechanics_by_name", limit=limit)]
+
+    async def eligible(self, request_id: RequestId) -> Mapping[int, Sequence[UUID]]:
+        """As recorded."""
+        rows = await self.rows("asked_everybody", id=request_id)
+        return {row["version"]: row["eligible"] for row in rows}
+
+    async def job_at(self, mechanic: MechanicId, moment: datetime) -> RequestId | None:
+        """Matches of long before are not looked for."""
+        found: RequestId | None = await self.value(
+            "job_at", mechanic=str(mechanic), moment=moment, since=JOBS_LAST_AT_MOST
+        )
+        return found
+
+    async def payment(self, request_id: RequestId) -> Row | None:
+        """The newest sight of it."""
+        row = await self.row("payment_of", id=request_id)
+        return dict(row) if row else None
 
     async def _one(self, name: str, /, **values: Any) -> Row:
         row = await self.row(name, **values)

@@ -178,12 +178,13 @@ def _column(stage: str, live: Sequence[Row], now: datetime) -> Column:
     return Column(
         stage=stage,
         title=STAGES[stage],
-        cards=[_card(row, now) for row in rows],
+        cards=[card_of(row, now) for row in rows],
         total=rows[0]["of_stage"] if rows else 0,
     )
 
 
-def _card(row: Row, now: datetime) -> Card:
+def card_of(row: Row, now: datetime) -> Card:
+    """A live request, as of now."""
     since, limit_at = row["since"], row["limit_at"]
     watched = row["stage"] == "matched" and row["due_at"] is not None
     return Card(

@@ -78,6 +78,16 @@ def how_long(limit: datetime | str, now: datetime | str) -> str:
     return f"{length} left" if left_s >= 0 else f"over by {length}"
 
 
+def lasted(seconds: float) -> str:
+    """How long something took, as exactly as it matters: "12 ms", "4.2 s", "3 min 5 s", "2 h"."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def percent_left(due: datetime | str, now: datetime | str, whole_s: float) -> int:
     """How much of a window is left, for the ring."""
     left_s = (instant(due) - instant(now)).total_seconds()
@@ -112,6 +122,7 @@ _environment.filters |= {
     "iso": iso,
     "time_left": time_left,
     "how_long": how_long,
+    "lasted": lasted,
     "percent_left": percent_left,
     "minutes": minutes,
     "first_name": first_name,

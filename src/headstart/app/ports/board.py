@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
+from uuid import UUID
 
 from headstart.core.request import MechanicId, RequestId
 
@@ -48,4 +49,16 @@ class Board(Protocol):
 
     async def mechanics(self, limit: int) -> Sequence[Row]:
         """Everybody, by name."""
+        ...
+
+    async def eligible(self, request_id: RequestId) -> Mapping[int, Sequence[UUID]]:
+        """Who could accept each time everybody was asked, by the version of that event."""
+        ...
+
+    async def job_at(self, mechanic: MechanicId, moment: datetime) -> RequestId | None:
+        """What they were at work on then, as far as the log says."""
+        ...
+
+    async def payment(self, request_id: RequestId) -> Row | None:
+        """The payment behind a request, as it was fetched last."""
         ...

@@ -113,5 +113,35 @@ from headstart.request_outcomes
 where requested_at > headstart.clock() - :since::interval;
 
 -- mechanics_by_name
--- Whom one may choose from a list.
-select id, name, status from headstart.mechanics order by name, id limit :limit;
+-- Whom one may choose from a list, and whether they could take a request now.
+select m.id, m.name, m.status, facts.approved and not facts.busy as free,
+       coalesce(facts.online_until > (select headstart.clock()), false) as online
+from headstart.mechanics m
+join headstart.mechanic_facts facts on facts.id = m.id
+order by m.name, m.id limit :limit;
+
+-- asked_everybody
+-- Who could accept, each time everybody was asked for one request.
+select version, eligible from headstart.session_events
+where request_id = :id and kind = 'request_opened' and eligible is not null;
+
+-- job_at
+-- What a mechanic was at work on at a moment, by the log and as far back as :since.
+select matched.request_id
+from headstart.session_events matched
+where matched.at > :moment::timestamptz - :since::interval and matched.at <= :moment
+  and matched.kind = 'request_matched' and matched.payload ->> 'mechanic' = :mechanic::text
+  and not exists (
+      select from headstart.session_events later
+      where later.request_id = matched.request_id and later.version > matched.version
+        and later.kind in ('match_released', 'session_completed') and later.at <= :moment)
+order by matched.at desc
+limit 1;
+
+-- payment_of
+-- The payment behind a request, as it was fetched last.
+select p.payment_intent_id, p.status, p.amount, p.currency, p.amount_capturable, p.amount_received,
+       p.amount_refunded, p.capture_before, p.disputed, p.seen_at
+from headstart.session_requests r
+join headstart.payments p on p.payment_intent_id = r.payment_intent_id
+where r.id = :id;

@@ -36,12 +36,13 @@ async def act(
     done: str,
     more: str = "",
     key: str | None = None,
+    reason: str | None = None,
 ) -> RedirectResponse:
     """Back to the page: ``said`` tells what was done, with ``more`` about it, or why not. A form
     that is sent twice with the same key was meant once."""
     said = done + more
     try:
-        await order(service, who, command, key)
+        await order(service, who, command, key, reason)
     except Problem as problem:
         if problem.code not in set(Refusal) - {Refusal.UNKNOWN_REQUEST}:
             raise
