@@ -49,8 +49,18 @@ class Town:
         self.declined, self.decliner = self._asked("declined")
         self.reserved, self.asked = self._asked("no answer")
         self.chosen = self.reserved[0]
+        _, self.hesitant = self._asked("no answer")
+        self.away = self._sent_away()
         self.paying = stage.customer("Paula", self.idle)
         self.unpaid = stage.submit(self.paying, self.idle).checkout_session
+
+    def _sent_away(self) -> Person:
+        """As if three windows had passed them by; waiting for that would end everybody's."""
+        who = self._stage.mechanic("Ali Nasser").on_duty()
+        who.put("/presence", {"on_duty": False}).raise_for_status()
+        of_theirs = f"where mechanic_id = '{who.id}'"
+        self._stage.execute(f"update headstart.attendance set ended = 'sent_away' {of_theirs}")
+        return who
 
     def _asked(self, ending: str) -> tuple[tuple[Person, UUID], Person]:
         """A booking with a favourite, and its ending; and the favourite."""
@@ -117,7 +127,16 @@ def _of_mechanics(town: Town) -> list[Sight]:
         Sight("mechanic-asked", town.asked, "/mechanic"),
         Sight("mechanic-busy", town.busy, "/mechanic"),
         Sight("mechanic-open-to-all", town.silent, "/mechanic"),
+        Sight("mechanic-sent-away", town.away, "/mechanic"),
+        Sight("mechanic-declined", town.hesitant, "/mechanic", _decline),
+        Sight("mechanic-history", town.silent, "/mechanic/history"),
+        Sight("mechanic-history-empty", town.idle, "/mechanic/history"),
     ]
+
+
+def _decline(page: "Page") -> None:
+    page.locator("#by-name").get_by_role("button", name="Decline").click()
+    page.locator(".why-not").wait_for()
 
 
 def _of_operators(town: Town) -> list[Sight]:
