@@ -25,6 +25,7 @@ from bench.page import put_between_the_markers
 from bench.peers.line import peers
 from bench.plot import picture
 from bench.report import kept, show, show_surroundings, surroundings
+from bench.seen import seen
 from bench.told import told
 from bench.world import server
 
@@ -38,6 +39,7 @@ BENCHMARKS: Mapping[str, Callable[[str, Options], Awaitable[Result]]] = {
     "lateness": lateness,
     "growth": growth,
     "told": told,
+    "seen": seen,
     "peers": peers,
 }
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import accept, contention, deadlines, growth, lifecycle, told
+from bench import accept, contention, deadlines, growth, lifecycle, seen, told
 from bench.__main__ import BENCHMARKS
 from bench.figures import Figure, percentile
 from bench.options import Options
@@ -41,7 +41,7 @@ def _a_small_world(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contest, "SETTLE_S", 0.1)
 
 
-@pytest.mark.parametrize("name", [name for name in BENCHMARKS if name != "peers"])
+@pytest.mark.parametrize("name", [name for name in BENCHMARKS if name not in ("peers", "seen")])
 async def test_a_small_run_checks_its_own_work(postgres: str, name: str) -> None:
     result = await BENCHMARKS[name](postgres, SMALL)
     assert result.rows

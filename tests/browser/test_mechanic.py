@@ -68,9 +68,7 @@ def test_going_on_duty_is_the_gesture_and_every_channel_fails_alone(
     expect(maria.locator("link[rel=icon]")).to_have_attribute("href", "/static/mark-news.svg")
 
     channel(maria, "notices").get_by_role("button").click()  # and the browser says no
-    expect(channel(maria, "notices")).to_have_text(
-        "Notifications blocked in the browser's settings"
-    )
+    expect(channel(maria, "notices")).to_have_text("Notifications blocked in your browser")
     expect(channel(maria, "sound")).to_contain_text("Sound on")  # any gesture will do
     maria.get_by_role("button", name="Go off duty").click()
     expect(maria.locator(".channel")).to_have_count(0)

@@ -29,6 +29,7 @@ export function expect(id, { byName, loud }) {
   if (waiting.has(id)) return;
   waiting.set(id, { began: Date.now(), rung: 1, byName });
   if (loud && !isSeen(id)) sound(id);
+  decorate();
   retitle();
 }
 

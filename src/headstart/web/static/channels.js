@@ -16,7 +16,7 @@ const STATES = {
   notices: {
     granted: ["good", "Notifications on"],
     default: ["warm", "Notifications off", "Allow them"],
-    denied: ["bad", "Notifications blocked in the browser's settings"],
+    denied: ["bad", "Notifications blocked in your browser"],
     missing: ["", "No notifications in this browser"],
   },
   life: {
