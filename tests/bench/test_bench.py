@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import accept, contention, deadlines, growth, lifecycle, seen, told
+from bench import accept, contention, deadlines, growth, lifecycle, told
 from bench.__main__ import BENCHMARKS
 from bench.figures import Figure, percentile
 from bench.options import Options

@@ -52,11 +52,20 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What was said about an offer and moved nothing."""
+
+    at: datetime
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chronicle:
     """The whole of it."""
 
     began: datetime
     entries: Sequence[Entry]
+    notes: Sequence[Note]
     answers: Sequence[Answer]
 
 
@@ -87,8 +96,15 @@ async def chronicle(
         )
         for place, event in enumerate(history)
     ]
+    notes = [Note(one["at"], _said(one)) for one in await views.offer_notes(request_id)]
     answers = await _answers(views, request_id, history, eligible, mechanic) if mechanic else ()
-    return Chronicle(history[0]["at"], entries, answers)
+    return Chronicle(history[0]["at"], entries, notes, answers)
+
+
+def _said(note: Event) -> str:
+    if note["author"] == "system":
+        return f"The system set {note['name']} off duty, for offers missed one after another."
+    return f"{note['name']}, on why they declined: {str(note['note']).replace('_', ' ')}."
 
 
 async def _names(

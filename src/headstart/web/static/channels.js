@@ -58,11 +58,16 @@ const states = () => ({ sound: soundState(), notices: noticeState(), life: isLiv
 export function show() {
   const list = document.getElementById("channels");
   const now = region().dataset.onDuty === "yes" ? states() : {};
-  const shown = Object.fromEntries([...list.children].map((one) => [one.dataset.channel, one.dataset.state]));
-  if (JSON.stringify(shown) === JSON.stringify(now)) return;
-  const focused = list.contains(document.activeElement) ? document.activeElement.id : null;
-  list.replaceChildren(...Object.entries(now).map(([name, state]) => chip(name, state)));
-  if (focused) (document.getElementById(focused) ?? document.getElementById("duty")).focus();
+  for (const old of [...list.children]) if (!(old.dataset.channel in now)) old.remove();
+  for (const [name, state] of Object.entries(now)) {
+    const old = list.querySelector(`[data-channel="${name}"]`);
+    if (old?.dataset.state === state) continue; // one that is just being pressed must not be replaced
+    const had = old?.contains(document.activeElement);
+    const fresh = chip(name, state);
+    if (old) old.replaceWith(fresh);
+    else list.append(fresh);
+    if (had) (fresh.querySelector("button") ?? document.getElementById("duty")).focus();
+  }
   if (spoken === "on" && now.sound === "blocked") announce("Sound is blocked.");
   spoken = now.sound ?? spoken;
 }
@@ -74,7 +79,7 @@ export function begin() {
     unlock({ chime: true });
     askForNotices().then(show);
   });
-  for (const gesture of ["pointerdown", "keydown"]) {
+  for (const gesture of ["click", "keydown"]) {
     document.addEventListener(gesture, () => soundState() === "blocked" && region().dataset.onDuty === "yes" && unlock({ chime: false }));
   }
   onSound(show);
