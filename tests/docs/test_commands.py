@@ -13,7 +13,10 @@ from headstart.lab.reference_commands import command_names
 from tests.docs.pages import DOCS, ROOT, name_of, pages, text_of, typed_on
 
 _ASSIGNMENT = re.compile(r"[A-Z_]+=\S*")
-KNOWN_PROGRAMS = {"./dev", "headstart", "export", "curl", "openssl"}
+KNOWN_PROGRAMS = {
+    *("./dev", "headstart", "export", "curl", "openssl"),
+    *("pg_dump", "pg_restore", "createdb"),
+}
 
 
 @cache

@@ -115,6 +115,7 @@ TABLES: Mapping[str, Table] = {
     "realtime_bookmarks": Table(_NOBODY, operator=None, writes=_ALL),
     "presence_watch": Table(_NOBODY, ANY, None, ANY, ANY, writes=frozenset({Verb.UPDATE})),
     "publications": Table(_NOBODY, operator=None, writes=_KEEPS),
+    "log_offset": Table(_NOBODY, operator=None, writes=frozenset({Verb.UPDATE})),
     "schema_migrations": Table(_NOBODY, operator=None),
     # views, which show what their reader may see
     "offer_cards": Table(_REQUESTS, None, KNOWN),

@@ -22,6 +22,12 @@ class EventLogStore(Postgres):
         rows = await self.rows("log_after", xid=str(cursor.xid), id=cursor.id, limit=limit)
         return [logged_event(row) for row in rows]
 
+    async def count_on(self) -> int | None:
+        """For a log that was restored into a new server, which counts transactions from the
+        beginning: by how much the log's numbers are higher from now on. None when all is well."""
+        ahead: int | None = await self.value("count_on")
+        return ahead
+
     async def stall_s(self) -> float:
         """Foreign transactions hold up the news, never the deadlines."""
         waiting_s: float | None = await self.value("log_stall")

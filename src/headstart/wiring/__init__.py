@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import structlog
+
 from headstart.app.attendance import Attendance
 from headstart.app.audit.checkpoints import Checkpoints
 from headstart.app.cashier import Cashier
@@ -63,6 +65,8 @@ START_PATIENCE_S = 10.0
 LOOP_CONNECTIONS = 4  # of their own: a crowd of people must not hold up the deadlines
 ADDRESS_FILE = "address"  # in the data directory, for commands beside a running service
 
+log = structlog.get_logger()
+
 
 def data_directory(settings: Settings) -> Path:
     """Where embedded PostgreSQL, and the demo beside it, keep what must survive."""
@@ -106,6 +110,8 @@ async def records(settings: Settings, dsn: str) -> AsyncIterator["Pool"]:
         prepared_statements=settings.prepared_statements,
     ) as pool:
         await check_statements(pool)
+        if ahead := await EventLogStore(pool).count_on():
+            log.warning("log_was_restored", ahead=ahead)
         await IntakeStore(pool).introduce_flag(
             FAVORITES_PRIORITY, enabled=settings.enable_favorites_priority
         )

@@ -22,7 +22,7 @@ returning number;
 select e.xid, e.id, e.hash
 from headstart.session_events e
 where (e.xid, e.id) > (:xid::text::xid8, :id::bigint)
-  and e.xid < pg_snapshot_xmin(pg_current_snapshot())
+  and e.xid < headstart.log_number(pg_snapshot_xmin(pg_current_snapshot()))
 order by e.xid, e.id
 limit :limit;
 
@@ -114,7 +114,7 @@ where due_at is not null or state = 'refused';
 -- log_is_ahead
 -- Whether the log has numbers of transactions that this server has not given out yet.
 select coalesce((
-    select xid >= pg_snapshot_xmax(pg_current_snapshot())
+    select xid >= headstart.log_number(pg_snapshot_xmax(pg_current_snapshot()))
     from headstart.session_events order by xid desc, id desc limit 1), false);
 
 -- real_clock

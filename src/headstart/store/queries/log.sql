@@ -2,16 +2,25 @@
 -- The last place that can no longer be overtaken by a transaction still running.
 select xid, id
 from headstart.session_events
-where xid < pg_snapshot_xmin(pg_current_snapshot()) and actor <> 'import'
+where xid < headstart.log_number(pg_snapshot_xmin(pg_current_snapshot())) and actor <> 'import'
 order by xid desc, id desc
 limit 1;
+
+-- count_on
+-- After a restore into a new server, go on counting transactions where the log ends.
+update headstart.log_offset
+set ahead = greatest(ahead, newest.xid::text::bigint + 1
+                            - pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
+from (select xid from headstart.session_events order by xid desc, id desc limit 1) newest
+where newest.xid >= headstart.log_number(pg_snapshot_xmax(pg_current_snapshot()))
+returning ahead;
 
 -- log_stall
 -- How long the oldest event has been waiting to be told because a transaction that began before it,
 -- anywhere in the server, still runs; null when none is waiting.
 select extract(epoch from headstart.clock() - min(at))::double precision
 from headstart.session_events
-where xid >= pg_snapshot_xmin(pg_current_snapshot()) and actor <> 'import';
+where xid >= headstart.log_number(pg_snapshot_xmin(pg_current_snapshot())) and actor <> 'import';
 
 -- log_after
 -- Events after a place, in an order that no late commit can change, with the card of each offer.
@@ -23,7 +32,7 @@ join headstart.session_requests r on r.id = e.request_id
 left join headstart.offer_cards card
     on card.session_id = e.request_id and e.kind in ('request_opened', 'request_reserved')
 where (e.xid, e.id) > (:xid::text::xid8, :id::bigint)
-  and e.xid < pg_snapshot_xmin(pg_current_snapshot())
+  and e.xid < headstart.log_number(pg_snapshot_xmin(pg_current_snapshot()))
   and e.actor <> 'import'
 order by e.xid, e.id
 limit :limit;

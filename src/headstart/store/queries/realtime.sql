@@ -18,7 +18,7 @@ with known as (
     select * from known where not exists (select from chosen) order by xid, event_id limit 1
 ), place as (
     select xid, id from headstart.session_events
-    where xid < pg_snapshot_xmin(pg_current_snapshot())
+    where xid < headstart.log_number(pg_snapshot_xmin(pg_current_snapshot()))
     order by xid desc, id desc limit 1
 ), taken as (
     update headstart.realtime_bookmarks bookmark
