@@ -9,7 +9,7 @@ from headstart.lab.stage import Stage
 from headstart.lab.visitors import Person
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import FrameLocator, Locator, Page
 
 MINUTES_AND_SECONDS = re.compile(r"^\d+:\d\d$")
 CONCERN = "It squeaks when I brake."
@@ -46,10 +46,25 @@ def ending(page: "Page", request_id: UUID | str) -> "Locator":
     return page.locator(f'.offer[data-session="{request_id}"] .ending')
 
 
+def book_again(page: "Page | FrameLocator") -> None:
+    """From the dashboard to the intake: the favourite first, for a video session."""
+    page.get_by_role("link", name="Book Maria again").click()
+    page.get_by_role("link", name="Ask Maria first").click()
+    page.get_by_role("button", name="Video Session").click()
+
+
+def fill_in(page: "Page | FrameLocator") -> None:
+    """What the form of the intake wants to know."""
+    page.get_by_label("What is wrong?").fill(CONCERN)
+    page.get_by_label("Year").fill("2016")
+    page.get_by_label("Make").fill("Volkswagen")
+    page.get_by_label("Model").fill("Golf")
+    page.get_by_label("E-mail").fill("carla@example.test")
+
+
 def book_and_pay(page: "Page") -> str:
     """Fill in the intake that is open, pay, and answer with the id of the request."""
-    page.get_by_label("What is wrong?").fill(CONCERN)
-    page.get_by_label("Vehicle").fill("2016 Golf")
+    fill_in(page)
     page.get_by_role("button", name="Go on to payment").click()
     page.get_by_role("button", name="Pay 29.99 CAD").click()
     page.wait_for_url("**/requests/*")

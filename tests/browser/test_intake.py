@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from headstart.lab.backstage import Server, free_port
 from headstart.lab.stage import Stage
-from tests.browser.cast import CONCERN, Cast, book_and_pay
+from tests.browser.cast import CONCERN, Cast, book_and_pay, fill_in
 from tests.browser.conftest import Windows
 
 
@@ -19,12 +19,14 @@ def intakes_of(stage: Stage, cast: Cast) -> int:
 def test_a_specialist_costs_what_is_shown(windows: Windows, cast: Cast) -> None:
     page = windows.open(cast.customer, cast.intake(specialist="true"))
     expect(page.locator("#total")).to_have_text("44.99 CAD")
+    fill_in(page)
     page.get_by_role("button", name="Go on to payment").click()
     expect(page.get_by_role("button", name="Pay 44.99 CAD")).to_be_visible()
 
 
 def test_a_free_question_is_asked_at_once(windows: Windows, cast: Cast) -> None:
     page = windows.open(cast.customer, "/intake?plan=free")
+    fill_in(page)
     page.get_by_role("button", name="Ask now").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Asking everyone")
 
@@ -42,6 +44,7 @@ def test_what_is_wrong_is_said_at_its_field_and_the_rest_is_kept(
     windows: Windows, cast: Cast
 ) -> None:
     page = windows.open(cast.customer, cast.intake(), java_script_enabled=False)
+    fill_in(page)
     page.get_by_label("What is wrong?").fill(f"{CONCERN}\nSince Monday.")
     page.get_by_label("E-mail").fill("carla@home")
     page.get_by_label("It is urgent").check()
@@ -63,7 +66,7 @@ def test_without_a_plan_the_plans_are_shown(
     answer = page.goto(address)
     assert answer is not None
     assert answer.status == status
-    page.get_by_role("link", name="Quick Chat").click()
+    page.get_by_role("button", name="Quick Chat").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Quick Chat")
 
 
@@ -94,6 +97,7 @@ def test_pressing_twice_and_coming_back_open_one_payment_page(
     stage: Stage, windows: Windows, cast: Cast
 ) -> None:
     page = windows.open(cast.customer, cast.intake())
+    fill_in(page)
     page.get_by_role("button", name="Go on to payment").dblclick()
     expect(page.get_by_role("button", name="Pay 29.99 CAD")).to_be_visible()
     address = page.url
@@ -101,6 +105,7 @@ def test_pressing_twice_and_coming_back_open_one_payment_page(
     page.get_by_role("button", name="Go on to payment").click()
     expect(page).to_have_url(address)
     page.get_by_role("button", name="Back without paying").click()
+    fill_in(page)
     page.get_by_role("button", name="Go on to payment").click()
     expect(page).to_have_url(address)
     assert intakes_of(stage, cast) == 1
@@ -109,6 +114,7 @@ def test_pressing_twice_and_coming_back_open_one_payment_page(
     page.wait_for_url("**/requests/*")
     request = page.url
     page.goto(cast.intake())
+    fill_in(page)
     page.get_by_role("button", name="Go on to payment").click()
     expect(page.get_by_text("You have this request already")).to_be_visible()
     expect(page).to_have_url(request)
@@ -116,6 +122,7 @@ def test_pressing_twice_and_coming_back_open_one_payment_page(
     request_id = request.rsplit("/", 1)[1]
     stage.operator().post(f"/session-requests/{request_id}/cancellation").raise_for_status()
     page.goto(cast.intake())
+    fill_in(page)
     page.get_by_role("button", name="Go on to payment").click()
     expect(page.get_by_role("button", name="Pay 29.99 CAD")).to_be_visible()
     assert page.url != address
@@ -129,7 +136,7 @@ def test_while_payments_are_away_nothing_typed_is_lost(
     server.start()
     try:
         page = windows.open(cast.customer.at(server.url), f"{server.url}{cast.intake()}")
-        page.get_by_label("What is wrong?").fill(CONCERN)
+        fill_in(page)
         page.get_by_role("button", name="Go on to payment").click()
         expect(page.get_by_role("alert").first).to_contain_text("please try again")
         expect(page.get_by_label("What is wrong?")).to_have_value(CONCERN)

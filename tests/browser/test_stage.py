@@ -8,7 +8,7 @@ from playwright.sync_api import FrameLocator, Page, expect
 
 from headstart.demonstration.scenes import SCENES
 from headstart.lab.showing import demo
-from tests.browser.cast import CONCERN, MINUTES_AND_SECONDS
+from tests.browser.cast import MINUTES_AND_SECONDS, book_again, fill_in
 from tests.browser.conftest import PATIENCE_MS
 
 if TYPE_CHECKING:
@@ -112,9 +112,8 @@ def test_somebody_plays_the_customer_and_lets_time_pass(stage_page: Page) -> Non
 
 def book_by_hand(carla: Any) -> None:
     """From her dashboard, as anybody would."""
-    carla.get_by_text("Book Maria again").click()
-    carla.get_by_role("link", name="Video Session").first.click()
-    carla.get_by_label("What is wrong?").fill(CONCERN)
+    book_again(carla)
+    fill_in(carla)
     carla.get_by_role("button", name="Go on to payment").click()
     carla.get_by_role("button", name="Pay 29.99 CAD").click()
 

@@ -5,7 +5,15 @@ import re
 from playwright.sync_api import Page, Response, expect
 
 from headstart.lab.stage import Stage
-from tests.browser.cast import CONCERN, MINUTES_AND_SECONDS, Cast, book_and_pay, ending, offer
+from tests.browser.cast import (
+    CONCERN,
+    MINUTES_AND_SECONDS,
+    Cast,
+    book_again,
+    book_and_pay,
+    ending,
+    offer,
+)
 from tests.browser.conftest import Windows
 
 WINDOW_MINUTES = 10
@@ -29,8 +37,7 @@ def test_the_favourite_is_silent_and_somebody_else_comes(
     dmitri = windows.open(cast.other, "/mechanic")
     carla = windows.open(cast.customer, "/dashboard")
 
-    carla.get_by_text("Book Maria again").click()
-    carla.get_by_role("link", name="Video Session").first.click()
+    book_again(carla)
     expect(carla.get_by_label("Ask Maria first")).to_be_checked()
     expect(carla.get_by_text("Maria Lopez alone is asked for 10 minutes")).to_be_visible()
     request_id = book_and_pay(carla)
@@ -104,8 +111,9 @@ def test_the_customer_asks_everyone_and_then_cancels(
     headline(carla, "Asking everyone")
     expect(offer(dmitri, request_id, "#to-all")).to_be_visible()
 
-    carla.get_by_text("Cancel this request").click()
-    carla.get_by_role("button", name="Cancel the request").click()
+    carla.get_by_text("Cancel and get your money back").click()
+    expect(carla.get_by_text("You get all of 29.99 CAD back")).to_be_visible()
+    carla.get_by_role("button", name="Cancel and refund").click()
     headline(carla, "Cancelled")
     expect(carla.get_by_text("No mechanic will be sent.")).to_be_visible()
     expect(carla.locator("main")).not_to_contain_text("refund")
@@ -148,8 +156,8 @@ def test_a_customer_without_scripts_books_waits_and_cancels(
     headline(carla, "Asking Maria Lopez")
     carla.get_by_role("button", name="Ask everyone now").click()
     headline(carla, "Asking everyone")
-    carla.get_by_text("Cancel this request").click()
-    carla.get_by_role("button", name="Cancel the request").click()
+    carla.get_by_text("Cancel and get your money back").click()
+    carla.get_by_role("button", name="Cancel and refund").click()
     headline(carla, "Cancelled")
 
 

@@ -20,7 +20,7 @@ from headstart.store.postgres import connected
 from tests.money.conftest import SDK_ATTEMPTS, Bank, Json
 from tests.money.test_attacks import HOOK, signed
 from tests.money.witness import counted, listed, matched, nothing_changes, troubles
-from tests.web.conftest import paid_event, world_on
+from tests.web.conftest import PARTICULARS, paid_event, world_on
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 
@@ -118,12 +118,12 @@ async def test_trouble_at_the_opening_of_the_page_leaves_one_page(hasty: Bank, f
 async def test_the_form_says_try_again_when_stripe_is_down(hasty: Bank) -> None:
     """Attack 24."""
     await hasty.lever("trouble", call="create_session", fault="503", times=SDK_ATTEMPTS)
-    form = {"plan": "standard", "key": "the-same-key", "concern": "It squeals"}
+    form = {"plan": "standard", "key": "the-same-key", **PARTICULARS}
     customer = hasty.world.customer
     refused = await hasty.world.client.post("/intake", data=form, headers=customer)
     assert refused.status_code == 503
     assert "please try again" in refused.text
-    assert "It squeals" in refused.text
+    assert PARTICULARS["concern"] in refused.text
     assert (
         await hasty.world.client.post("/intake", data=form, headers=customer)
     ).status_code == 303

@@ -16,7 +16,7 @@ from headstart.store.people import PeopleStore
 from headstart.web.pages.intake import KEY_COOKIE
 from tests.money.conftest import Bank, Headers
 from tests.money.witness import listed, nothing_changes, request_row, rows
-from tests.web.conftest import paid_event
+from tests.web.conftest import PARTICULARS, paid_event
 
 PAGES = "/v1/checkout/sessions?limit=100"
 HTML = {"Accept": "text/html"}
@@ -188,7 +188,8 @@ async def test_the_price_is_the_catalogues(
 
 async def test_the_form_cannot_name_a_price(bank: Bank) -> None:
     """Attack 16: neither what is held against the amount, nor the payment page."""
-    form = {"plan": "standard", "amount": "1", "price": "1", "currency": "usd", "key": "a-key-of-9"}
+    form = {"plan": "standard", **PARTICULARS, "key": "a-key-of-9"}
+    form |= {"amount": "1", "price": "1", "currency": "usd"}
     answer = await bank.world.client.post("/intake", data=form, headers=bank.world.customer)
     assert answer.status_code == 303
     [session] = await listed(bank, PAGES)
@@ -205,7 +206,8 @@ async def test_an_unknown_routing_type_is_a_broadcast(bank: Bank, word: str) -> 
     async with nothing_changes(bank):
         told = await bank.world.client.post("/api/v1/intakes", json=body, headers=customer)
     assert told.status_code == 422
-    booked = await bank.world.client.post("/intake", data=body, headers=customer)
+    form = body | PARTICULARS
+    booked = await bank.world.client.post("/intake", data=form, headers=customer)
     assert booked.status_code == 303
     row = await request_row(bank, await bank.pay({"checkout_url": booked.headers["location"]}))
     assert (row["stage"], row["routing_type"]) == ("open", "broadcast")
@@ -246,7 +248,7 @@ async def test_a_link_cannot_book(bank: Bank) -> None:
 
 async def test_many_clicks_open_one_payment_page(bank: Bank) -> None:
     """Attack 18. Who is too early hears "try again", and never gets a page of their own."""
-    form = {"plan": "standard", "concern": "The brakes squeal", "key": "the-same-key"}
+    form = {"plan": "standard", **PARTICULARS, "key": "the-same-key"}
 
     async def click() -> tuple[int, str]:
         answer = await bank.world.client.post("/intake", data=form, headers=bank.world.customer)

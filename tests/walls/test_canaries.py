@@ -42,7 +42,7 @@ from headstart.store.people import PeopleStore
 from headstart.web import app as web_app
 from headstart.web.doors import FILES, doors_of
 from tests.conftest import fresh_database
-from tests.web.conftest import World, paid_event, world_on
+from tests.web.conftest import PARTICULARS, World, paid_event, world_on
 from tests.web.test_stream import listening, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -152,9 +152,10 @@ class Story:
         body = {**wish, "concern": "It squeaks", "vehicle": "A van", **contact_of("ada")}
         booked = await self.ask("ada", "POST /api/v1/intakes", json=body)
         await self.ask("ada", "POST /api/v1/intakes", json={**body, "plan": "none"})
-        form = {"plan": "standard", "concern": "x" * 3_000, **contact_of("bob")}
+        form = {"plan": "standard", **PARTICULARS, **contact_of("bob"), "concern": "x" * 3_000}
         await self.ask("bob", "POST /intake", data=form)
-        sent = await self.ask("bob", "POST /intake", data={**form, "concern": "It rattles"})
+        sent = await self.ask("bob", "POST /intake", data={**form, "concern": "It rattles, too"})
+        await self.ask("bob", "POST /intake/resumption")
         pages = {"ada": booked.json()["checkout_url"], "bob": sent.headers["location"]}
         for name, page in pages.items():
             self.checkouts[name] = page.rpartition("/")[2]

@@ -17,7 +17,7 @@ from headstart.store.people import PeopleStore
 from headstart.web import app as web_app
 from headstart.web import demo
 from headstart.web.doors import doors_of
-from tests.web.conftest import World
+from tests.web.conftest import PARTICULARS, World
 
 PARAMETER = re.compile(r"{\w+}")
 Headers = dict[str, str]
@@ -48,7 +48,7 @@ class Walkers:
             "POST /api/v1/money-troubles/{id}/dismissal": {"json": why},
             "POST /admin/troubles/{id}/dismissal": {"data": why},
             "GET /intake": {"params": {"plan": "standard"}},
-            "POST /intake": {"data": {"plan": "standard"}},
+            "POST /intake": {"data": {"plan": "standard", **PARTICULARS}},
             "GET /intake/success": {"params": {"session_id": self.checkout}},
             "POST /mechanic/duty": {"data": {"on_duty": "true"}},
             "POST /mechanic/offers/{id}/why-not": {"data": {"why": "busy"}},

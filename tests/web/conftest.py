@@ -117,6 +117,16 @@ class World:
         return await self.client.post(path, json={"reason": "a test"}, headers=headers)
 
 
+# What the form of the intake wants to know of everybody.
+PARTICULARS = {
+    "concern": "It squeaks when I brake.",
+    "year": "2016",
+    "make": "Volkswagen",
+    "model": "Golf",
+    "contact_email": "carla@example.test",
+}
+
+
 def paid_event(intake: str, *, event: Json | None = None, **checkout: Any) -> Json:
     """A completed Checkout Session of this intake, as Stripe reports it, with some changes."""
     about = {

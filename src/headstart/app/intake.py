@@ -188,6 +188,16 @@ class IntakeDesk:
         assert not isinstance(events, Refusal), "a new request is never refused"
         return next((one.window for one in events if isinstance(one, RequestReserved)), None)
 
+    async def unpaid(self, customer: CustomerId) -> Intake | None:
+        """A booking that only waits for its payment; none while another request goes on, since
+        that would be refused."""
+        unpaid = await self._intakes.unpaid(customer)
+        if unpaid is None:
+            return None
+        own = request_id_of(unpaid.id, unpaid.checkout_session_id)
+        busy = await self._intakes.live_request_of(customer, but=own)
+        return None if busy else unpaid
+
     async def plan(self, code: str) -> Plan:
         """A plan on sale; BadIntake for anything else."""
         plan = await self._intakes.plan(code)

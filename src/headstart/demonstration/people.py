@@ -44,7 +44,10 @@ PARTS = (CUSTOMER, FAVOURITE, OTHER)
 async def introduce_people(people: PeopleStore) -> None:
     """The demo's customers, mechanics and favourites. Harmless when repeated."""
     for customer, first_name, last_name in CUSTOMERS:
-        await people.add_customer(CustomerId(customer), first_name, last_name=last_name)
+        email = f"{first_name.lower()}@example.test"
+        await people.add_customer(
+            CustomerId(customer), first_name, last_name=last_name, email=email
+        )
     for mechanic, name in MECHANICS:
         await people.add_mechanic(MechanicId(mechanic), name)
     for customer, mechanic in FAVORITES:

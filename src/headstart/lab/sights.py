@@ -107,12 +107,23 @@ def _of_customers(town: Town) -> list[Sight]:
         Sight("dashboard-first-time", town.newcomer, "/dashboard"),
         Sight("dashboard", town.chosen, "/dashboard"),
         Sight("dashboard-afterwards", town.completed[0], "/dashboard"),
+        Sight("dashboard-unpaid", town.paying, "/dashboard"),
+        Sight("choosing", town.paying, f"/favourites/{town.idle.id}"),
+        Sight("choosing-in-a-dialog", town.paying, "/dashboard", _choose),
         Sight("plans", town.newcomer, "/intake"),
+        Sight("plans-with-favourite", town.paying, f"/plans?preferred_mechanic_id={town.idle.id}"),
         Sight("intake", town.paying, chosen),
         Sight("intake-wrong", town.paying, chosen, _send_it_half_filled),
+        Sight("messages", town.cancelled[0], "/messages"),
+        Sight("messages-first-time", town.newcomer, "/messages"),
         Sight("payment", town.paying, f"/intake/success?session_id={town.unpaid}"),
         *(Sight(f"request-{name}", who, f"/requests/{one}") for name, (who, one) in ended.items()),
     ]
+
+
+def _choose(page: "Page") -> None:
+    page.get_by_role("link", name="Book Ines again").click()
+    page.get_by_role("link", name="Ask Ines first").wait_for()
 
 
 def _send_it_half_filled(page: "Page") -> None:

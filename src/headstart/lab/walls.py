@@ -291,6 +291,8 @@ PUT /api/v1/presence                 401    403      403      200       200     
 GET /api/v1/mechanics/{id}/status    401    200      200      200       200      200       200
 GET /api/v1/favorites                401    200      200      403       403      403       403
 GET /api/v1/favorites/{id}           401    200      404      403       403      403       403
+GET /favourites/{id}                 401    200      404      403       403      403       403
+POST /favourites/{id}                401    303      303      403       403      403       403
 PUT /api/v1/favorites/{id}           401    200      200      403       403      403       403
 DELETE /api/v1/favorites/{id}        401    204      204      403       403      403       403
 PUT /api/v1/customers/{id}           401    403      403      403       403      403       200
@@ -318,6 +320,9 @@ POST /sign-out                       303    303      303      303       303     
 GET /intake                          401    200      200      403       403      403       403
 POST /intake                         401    303      303      403       403      403       403
 GET /intake/success                  401    303      404      403       403      403       403
+GET /plans                           401    200      200      403       403      403       403
+POST /intake/resumption              401    303      303      403       403      403       403
+GET /messages                        401    200      200      403       403      403       403
 GET /dashboard                       401    200      200      403       403      403       403
 GET /mechanic                        401    403      403      200       200      200       403
 GET /mechanic/history                401    403      403      200       200      200       403

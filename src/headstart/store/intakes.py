@@ -101,6 +101,11 @@ class IntakeStore(Postgres):
         row = await self.row("intake", id=intake_id)
         return _intake(row) if row else None
 
+    async def unpaid(self, customer: CustomerId) -> Intake | None:
+        """The newest."""
+        row = await self.row("unpaid_intake", customer_id=customer)
+        return _intake(row) if row else None
+
     async def at_checkout(self, intake_id: IntakeId, checkout_session_id: str, url: str) -> None:
         """Note the page."""
         await self.rows(

@@ -18,6 +18,7 @@ OFFERS_MAX = 200
 REQUESTS_MAX = 50
 OFFERS_KEPT_MAX = 50
 BROADCASTS_LOOKED_AT_MAX = 300
+MESSAGES_MAX = 200
 
 
 class ViewStore:
@@ -87,6 +88,10 @@ class PersonalViewStore(Postgres):
     async def requests(self) -> Sequence[Mapping[str, Any]]:
         """Newest first."""
         return [dict(row) for row in await self.rows("requests", limit=REQUESTS_MAX)]
+
+    async def messages(self) -> Sequence[Mapping[str, Any]]:
+        """Newest first."""
+        return [dict(row) for row in await self.rows("messages", limit=MESSAGES_MAX)]
 
     async def history(self, request_id: UUID) -> Sequence[Mapping[str, Any]]:
         """In order."""

@@ -31,6 +31,31 @@ def steps(view: Payload, history: Sequence[Event], names: Mapping[str, str]) -> 
     return [Step(history[0]["at"], _beginning(view)), *told]
 
 
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One thing the customer was told, and about which of their requests."""
+
+    at: datetime
+    sentence: str
+    request: Payload
+
+
+def letters(
+    told: Sequence[Event], requests: Mapping[str, Payload], names: Mapping[str, str]
+) -> Sequence[Letter]:
+    """What a customer was told of all their requests, in the order of ``told``. An end says, too,
+    where the money is by now."""
+    written = []
+    for event in told:
+        request, sentence = requests.get(str(event["request_id"])), _tell(event, names)
+        if request is None or sentence is None:
+            continue
+        ended = event["kind"] in ("request_unfilled", "request_cancelled")
+        money_said = where_the_money_is(request) if ended else ""
+        written.append(Letter(event["at"], f"{sentence} {money_said}".strip(), request))
+    return written
+
+
 def mechanics_named(history: Sequence[Event]) -> Sequence[str]:
     """The ids of everybody the story names. A stranger's id must not become a name."""
     named = [event["payload"].get("mechanic") for event in history if _names_somebody(event)]

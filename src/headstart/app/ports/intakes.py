@@ -101,6 +101,10 @@ class Intakes(Protocol):
         """One intake."""
         ...
 
+    async def unpaid(self, customer: CustomerId) -> Intake | None:
+        """The booking whose payment page this customer has left open, if there is one."""
+        ...
+
     async def at_checkout(self, intake_id: IntakeId, checkout_session_id: str, url: str) -> None:
         """Note where the customer pays."""
         ...

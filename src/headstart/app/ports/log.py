@@ -102,6 +102,10 @@ class PersonalViews(Protocol):
         """The latest requests of this customer, newest first."""
         ...
 
+    async def messages(self) -> Sequence[Mapping[str, Any]]:
+        """What this customer was told of their requests, newest first."""
+        ...
+
     async def history(self, request_id: UUID) -> Sequence[Mapping[str, Any]]:
         """All events of one request, in order."""
         ...

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from headstart.app.ports import (
     Change,
     Conclusion,
+    Intake,
     Operation,
     OperationKind,
     PaidRequest,
@@ -307,6 +308,13 @@ class Purchases(_OnTheModel):
     def operations(self) -> ModelLedger:
         """In the same transaction."""
         return ModelLedger(self._database, self._faults, self._transaction)
+
+    async def unpaid(self, customer: CustomerId) -> Intake | None:
+        """The newest; how long a page stays open is not modelled."""
+        async with self._statement():
+            kept = self._database.state.intakes.values()
+            mine = (one for one in kept if one.customer == customer and one.status == "checkout")
+            return next(reversed([*mine]), None)
 
     async def at_checkout(self, intake_id: IntakeId, checkout_session_id: str, url: str) -> None:
         """A draft becomes a page."""

@@ -57,6 +57,13 @@ returning *;
 select * from headstart.intakes
 where customer_id = :customer_id and idempotency_key = :idempotency_key;
 
+-- unpaid_intake
+-- The newest booking of a customer whose payment page is still open. Stripe's clock.
+select * from headstart.intakes
+where customer_id = :customer_id and status = 'checkout' and checkout_url is not null
+  and checkout_expires_at > clock_timestamp()
+order by created_at desc limit 1;
+
 -- intake
 -- One intake.
 select * from headstart.intakes where id = :id;

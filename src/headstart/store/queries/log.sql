@@ -72,6 +72,19 @@ order by v.created_at desc limit :limit;
 -- One request as a mechanic may see it.
 select to_jsonb(card) as card from headstart.offer_cards card where card.session_id = :id;
 
+-- messages
+-- What the customer who asks was told of their latest requests: the turns of their story.
+select e.request_id, e.version, e.kind, e.at, e.payload
+from headstart.session_events e
+where e.request_id in (
+        select r.id from headstart.session_requests r
+        where r.customer_id = headstart.person('customer')
+        order by r.created_at desc limit :limit)
+  and e.kind in ('reservation_ended', 'request_opened', 'request_matched', 'match_released',
+                 'session_completed', 'request_cancelled', 'request_unfilled')
+  and (e.kind <> 'request_opened' or e.payload ->> 'fallback' is not null)
+order by e.at desc, e.version desc limit :limit;
+
 -- history
 -- All events of one request, in order.
 select version, kind, at, actor, round, payload, cardinality(eligible) as eligible

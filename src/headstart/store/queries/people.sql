@@ -81,12 +81,19 @@ from headstart.favorites f join headstart.mechanics m on m.id = f.mechanic_id
 where f.customer_id = headstart.person('customer') and f.mechanic_id = :mechanic_id;
 
 -- favorites
--- The favourites of the customer who asks, with what is known of their availability.
+-- The favourites of the customer who asks, with what is known of their availability, and what they
+-- have done together.
 select m.id as mechanic_id, m.name, f.since, f.rank, m.status = 'approved' as approved,
-       headstart.is_online(p.on_duty, p.lease_until, p.last_seen) as is_online, p.last_seen
+       headstart.is_online(p.on_duty, p.lease_until, p.last_seen) as is_online, p.last_seen,
+       together.jobs, together.last_job_at
 from headstart.favorites f
 join headstart.mechanics m on m.id = f.mechanic_id
 left join headstart.presence p on p.mechanic_id = m.id
+cross join lateral (
+    select count(*) as jobs, max(r.matched_at) as last_job_at
+    from headstart.session_requests r
+    where r.customer_id = f.customer_id and r.matched_mechanic_id = m.id
+      and r.status = 'completed') together
 where f.customer_id = headstart.person('customer')
 order by f.rank, f.since;
 

@@ -7,6 +7,7 @@ from headstart.web.pages import (
     admin_analytics,
     admin_flags,
     admin_request,
+    booking,
     dashboard,
     home,
     intake,
@@ -20,5 +21,5 @@ __all__ = ["present", "router"]
 
 router = APIRouter(include_in_schema=False)
 OPERATORS = (admin, admin_request, admin_analytics, admin_flags)
-for page in (home, dashboard, intake, request, mechanic, *OPERATORS, sign_in):
+for page in (home, dashboard, booking, intake, request, mechanic, *OPERATORS, sign_in):
     router.include_router(page.router)

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from typing import Self
-from urllib.parse import urlencode
 from uuid import UUID
 
 from starlette.datastructures import ImmutableMultiDict
 
 from headstart.app.intake import Booking
 from headstart.core.request import MechanicId, RoutingType
+from headstart.web.pages.particulars import Particulars, Vehicle
 
 _YES = frozenset({"true", "1", "on", "yes"})
 
@@ -25,8 +25,9 @@ class Chosen:
     specialist: bool
     urgent: bool
     concern: str
-    vehicle: str
+    vehicle: Vehicle
     contact_email: str
+    contact_phone: str
 
     @classmethod
     def of(cls, values: "ImmutableMultiDict[str, str] | Values") -> Self:
@@ -40,8 +41,16 @@ class Chosen:
             specialist=_first(values, "specialist").lower() in _YES,
             urgent=_first(values, "urgent").lower() in _YES,
             concern=_first(values, "concern"),
-            vehicle=_first(values, "vehicle"),
+            vehicle=_vehicle(values),
             contact_email=_first(values, "contact_email").strip(),
+            contact_phone=_first(values, "contact_phone").strip(),
+        )
+
+    @property
+    def particulars(self) -> Particulars:
+        """What was written, to be looked over before anybody is asked."""
+        return Particulars(
+            self.concern, self.vehicle, self.contact_email, self.contact_phone, self.urgent
         )
 
     def booking(self) -> Booking:
@@ -53,18 +62,25 @@ class Chosen:
             specialist=self.specialist,
             urgent=self.urgent,
             concern=self.concern,
-            vehicle=self.vehicle,
+            vehicle=str(self.vehicle),
             contact_email=self.contact_email,
+            contact_phone=self.contact_phone,
         )
 
-    def address(self, plan: str) -> str:
-        """The intake for another plan, with the same favourite and wishes."""
-        kept = {"plan": plan}
+    @property
+    def kept(self) -> dict[str, str]:
+        """Whom to ask, and how urgently, to be taken along to the next page."""
+        kept: dict[str, str] = {}
         if self.preferred:
             kept |= {"preferred_mechanic_id": str(self.preferred)}
             kept |= {"routing_type": self.routing_type.value}
-        kept |= {name: "true" for name in ("specialist", "urgent") if getattr(self, name)}
-        return f"/intake?{urlencode(kept)}"
+        return kept | ({"urgent": "true"} if self.urgent else {})
+
+
+def _vehicle(values: "ImmutableMultiDict[str, str] | Values") -> Vehicle:
+    """One line each: what stands in an address may hold anything."""
+    read = {name: " ".join(_first(values, name).split()) for name in ("year", "make", "model")}
+    return Vehicle(vin="".join(_first(values, "vin").split()).upper(), **read)
 
 
 def _first(values: "ImmutableMultiDict[str, str] | Values", name: str) -> str:

@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -19,8 +19,9 @@ from headstart.app.intake import (
 )
 from headstart.app.ports import PaymentsRefused, PaymentsUnavailable, Plan, Unavailable
 from headstart.core.access import Operation, may, owning
-from headstart.core.request import CustomerId, MechanicId
+from headstart.core.request import CustomerId
 from headstart.web.doors import door
+from headstart.web.pages.booking import favourite_for
 from headstart.web.pages.chosen import Chosen
 from headstart.web.pages.persons import Customer
 from headstart.web.people import Headstart
@@ -41,14 +42,6 @@ EXPIRED = "The payment page was open for too long. Nothing was charged; please g
 REFUSED = "The payment could not be started. Nothing was charged. Please contact us."
 
 router = APIRouter()
-
-
-@dataclass(frozen=True, slots=True)
-class Favourite:
-    """A favourite who would be asked first, for this long, if the booking were paid now."""
-
-    name: str
-    window: timedelta
 
 
 @router.get(PAGE, dependencies=[door(Operation.INTAKE_CREATE)])
@@ -82,8 +75,9 @@ async def submit(request: Request, service: Headstart, person: Customer) -> Resp
     """
     form = await request.form(max_fields=FIELDS_MAX, max_files=0)
     chosen, key = Chosen.of(form), _key(str(form.get("key", "")))
-    if await _plan(service, chosen) is None:
-        return await _form(service, person, chosen, key=key)
+    complaints = chosen.particulars.complaints()
+    if complaints or await _plan(service, chosen) is None:
+        return await _form(service, person, chosen, key=key, errors=complaints)
     booking = chosen.booking()
     try:
         submitted = await service.desk.submit(
@@ -163,7 +157,7 @@ async def _form(
         chosen=chosen,
         plan=plan,
         premium=plan.specialist_premium if chosen.specialist else 0,
-        favourite=await _favourite(service, person, chosen, plan),
+        favourite=await favourite_for(service, person, chosen, plan),
         errors=errors or {},
         notice=notice,
         key=key,
@@ -179,17 +173,4 @@ def _status(errors: Mapping[str, str] | None, notice: str | None) -> HTTPStatus:
 
 def _choice(person: Person, chosen: Chosen, plans: Sequence[Plan]) -> HTMLResponse:
     status = HTTPStatus.NOT_FOUND if chosen.plan else HTTPStatus.UNPROCESSABLE_ENTITY
-    return render("plans.html", person, status=status, chosen=chosen, plans=plans)
-
-
-async def _favourite(
-    service: Service, person: Person, chosen: Chosen, plan: Plan
-) -> Favourite | None:
-    """Only what the rules themselves promise is shown. For everybody else, known or unknown, the
-    page is the same."""
-    if chosen.preferred is None:
-        return None
-    mechanic = MechanicId(chosen.preferred)
-    window = await service.desk.promise(CustomerId(person.id), mechanic, plan)
-    record = await service.people.mechanic(mechanic) if window else None
-    return Favourite(record["name"], window) if window and record else None
+    return render("plans.html", person, status=status, chosen=chosen, plans=plans, favourite=None)

@@ -1,6 +1,6 @@
 """The customer's waiting page: what happened, what happens next, and what they can do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -24,6 +24,7 @@ from headstart.web.story import can_accept, mechanics_named, steps, where_the_mo
 Seen = Annotated[int, Form(ge=0, le=2**31 - 1)]  # the version of the request that the page shows
 
 SAID: Mapping[str, str] = {
+    "saved": "Saved. You find them among your favourites.",
     "extended": "Done: they have more time to answer.",
     Refusal.NOT_RESERVED: "Their time was over already, so nothing was changed.",
     Refusal.WINDOW_AT_LIMIT: "They cannot be given more time: then everybody else gets a chance.",
@@ -46,6 +47,7 @@ async def waiting(
     async with service.views.on_behalf_of(person.principal) as views:
         history = await views.history(request_id)
         names = await _names(views, history)
+        saved = {one["mechanic_id"] for one in await views.favorites()}
     return render(
         "request.html",
         person,
@@ -53,6 +55,7 @@ async def waiting(
         steps=steps(view, history, names),
         can_accept=can_accept(history),
         window_s=_window_s(history),
+        saving=_whoever_helped(history, saved),
         money_said=where_the_money_is(view),
         said=SAID.get(said),
         server_now=view["server_now"],
@@ -93,6 +96,15 @@ async def _names(views: PersonalViews, history: Sequence[Mapping[str, Any]]) -> 
     """The names of the favourites who were asked, and of whoever accepted."""
     named = [MechanicId(UUID(mechanic)) for mechanic in mechanics_named(history)]
     return {str(mechanic): name for mechanic, name in (await views.names_of(named)).items()}
+
+
+def _whoever_helped(
+    history: Sequence[Mapping[str, Any]], saved: Collection[UUID]
+) -> MechanicId | None:
+    """Who has done the job, if they could be saved as a favourite."""
+    done = [one["payload"]["mechanic"] for one in history if one["kind"] == "session_completed"]
+    helped = MechanicId(UUID(done[-1])) if done else None
+    return None if helped in saved else helped
 
 
 def _window_s(history: Sequence[Mapping[str, Any]]) -> float:
