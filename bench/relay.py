@@ -3,6 +3,7 @@
 A program of its own, so that it does not compete with what is measured for the interpreter.
 """
 
+import os
 import socket
 import sys
 import threading
@@ -15,8 +16,9 @@ CHUNK_BYTES = 65_536
 def main(server: str, door: str, delay_s: float) -> None:
     """Until it is ended."""
     with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(door)
+        listening.bind(unready := f"{door}.unready")
         listening.listen()
+        os.rename(unready, door)  # who sees the door may knock
         while True:
             near, _ = listening.accept()
             far = socket.socket(socket.AF_UNIX)
