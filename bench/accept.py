@@ -203,7 +203,7 @@ async def _check_all_matched(place: World, todo: Sequence[Job]) -> None:
         " where r.status = 'matched' and r.version = 3 and e.kind = 'request_matched'"
         "   and e.at = r.matched_at and e.actor = 'mechanic:' || todo.mechanic"
         "   and e.payload = jsonb_build_object("
-        "       'mechanic', todo.mechanic, 'stage', 'open', 'join_by', null)",
+        "       'mechanic', todo.mechanic, 'stage', 'open', 'join_by', null, 'assigned', false)",
         [request for request, _ in todo],
         [mechanic for _, mechanic in todo],
     )

@@ -67,11 +67,11 @@ with matched as (
 )
 insert into session_events (request_id, version, kind, at, actor, round, payload)
 select $1, version, 'request_matched', matched_at, 'mechanic:' || $2, round,
-       jsonb_build_object('mechanic', $2, 'stage', 'open', 'join_by', null)
+       jsonb_build_object('mechanic', $2, 'stage', 'open', 'join_by', null, 'assigned', false)
 from matched
 returning version"""
 
-PAYLOAD = '{"mechanic": "%s", "stage": "open", "join_by": null}'
+PAYLOAD = '{"mechanic": "%s", "stage": "open", "join_by": null, "assigned": false}'
 
 
 @asynccontextmanager

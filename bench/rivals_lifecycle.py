@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 POLICY = json.dumps(
     {
         "offline": "wait",
+        "extension": "PT5M",
         "join_limit": None,
         "overall_limit": "PT30M",
         "offline_window": "PT2M",
@@ -192,7 +193,10 @@ async def _complete(connection: "Pooled", request: RequestId, mechanic: Mechanic
 def accept_script(mechanic: str) -> str:
     """The accept of ``rivals`` as a script; ``mechanic`` is SQL."""
     request = numbered_sql("r")
-    payload = "jsonb_build_object('mechanic', $1, 'stage', 'open', 'join_by', null)::text"
+    payload = (
+        "jsonb_build_object('mechanic', $1, 'stage', 'open', 'join_by', null, 'assigned', false)"
+        "::text"
+    )
     logged = ("version", "matched_at", f"'mechanic:' || {mechanic}", "round")
     arguments = (request, *[_variable(name) for name in logged])
     return (
