@@ -231,27 +231,3 @@ def test_one_becomes_somebody_of_the_demo(stage: Stage, windows: Windows, cast: 
     expect(page).to_have_url("/mechanic")
     page.goto("/dashboard")
     expect(page.get_by_text("You are signed in as a mechanic.")).to_be_visible()
-
-
-def switch(page: Page, to: str, why: str) -> None:
-    """What it needs: a reason, and a tick that one means it."""
-    place = page.locator("section").filter(has=page.get_by_role("button", name=f"Switch it {to}"))
-    place.get_by_label("Why").fill(why)
-    place.get_by_role("checkbox").check()
-    place.get_by_role("button", name=f"Switch it {to}").click()
-    expect(page.locator("#flag")).to_have_text(to)
-
-
-def test_the_operator_switches_and_reads_a_story(
-    stage: Stage, windows: Windows, cast: Cast
-) -> None:
-    request_id = stage.book(cast.customer, cast.favourite)
-    page = windows.open(stage.operator(), "/admin/flags")
-    switch(page, "off", "too many complaints")
-    carla = windows.open(cast.customer, cast.intake())
-    expect(carla.get_by_label("Ask Maria first")).to_have_count(0)
-    switch(page, "on", "all is well again")
-    expect(page.get_by_role("cell", name="too many complaints")).to_be_visible()
-    page.get_by_label("The id of a request").fill(str(request_id))
-    page.get_by_role("button", name="Its story").click()
-    expect(page.get_by_text("Reserved for Maria Lopez")).to_be_visible()

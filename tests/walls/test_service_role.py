@@ -146,8 +146,13 @@ async def test_without_a_superuser_everything_works_and_the_owner_is_held_back(
             assert won.status_code == 200, won.text
             [stored] = await world.requests()
             assert (stored["status"], stored["matched_mechanic"]) == ("matched", "Fay")
+            path = "/admin/analytics/endings.csv"
+            figures = await world.client.get(path, headers=world.operator)
+            assert "The favourite accepted,1," in figures.text
+            await owner.execute("grant headstart_reporting to tenant")
             async with connected(tenant, connections_max=1, prepared_statements=False) as plain:
                 assert await plain.fetchval("select current_user") == "tenant"
+                assert await plain.fetchval("select ending from headstart.priority_offers")
                 assert await plain.fetchval("select count(*) from headstart.session_requests") == 1
     finally:
         await owner.close()

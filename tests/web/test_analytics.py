@@ -85,10 +85,10 @@ def test_a_percentage_is_of_enough() -> None:
     ]
 
 
-def test_an_offer_that_was_taken_away_counts_against_nobody() -> None:
-    endings = {"accepted": 3, "declined": 1, "no_response": 1, "customer_skipped": 4, "running": 2}
+def test_an_offer_that_nobody_could_answer_counts_against_nobody() -> None:
+    endings = {"accepted": 3, "declined": 1, "no_response": 1, "not_there": 4, "running": 2}
     offers = Offers(endings)
-    assert (offers.made, offers.ended, offers.answerable, offers.taken_away) == (11, 9, 5, 4)
+    assert (offers.made, offers.ended, offers.answerable, offers.unanswerable) == (11, 9, 5, 4)
 
 
 def test_a_span_is_whole_days_and_bounded() -> None:

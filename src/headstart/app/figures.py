@@ -14,7 +14,7 @@ SPAN_DAYS_MAX = 366
 SPAN_DAYS = 28
 
 ACCEPTED, RUNNING = "accepted", "running"
-# The mechanic could answer until the end. Whoever was offline, suspended or at work, and whoever
+# The mechanic could answer until the end. Whoever was not there, suspended or at work, and whoever
 # was not waited for, has not said no: such a turn counts as an offer and not against anybody.
 ANSWERABLE = frozenset({ACCEPTED, "declined", "no_response"})
 
@@ -102,7 +102,7 @@ class Offers:
         return sum(count for ending, count in self.endings.items() if ending in ANSWERABLE)
 
     @property
-    def taken_away(self) -> int:
+    def unanswerable(self) -> int:
         """Those that ended otherwise."""
         return self.ended - self.answerable
 

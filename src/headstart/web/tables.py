@@ -12,6 +12,7 @@ ENDINGS = {
     "accepted": "The favourite accepted",
     "declined": "They declined",
     "no_response": "No answer in time",
+    "not_there": "No sign of life from them",
     "mechanic_offline": "They were offline",
     "mechanic_busy": "They got another job",
     "mechanic_unavailable": "They are no longer approved",
@@ -156,8 +157,8 @@ def _endings(offers: Offers) -> Table:
         "endings",
         "How the favourite’s time alone ended",
         "Of all offers to one favourite that have ended. Each ending takes from the others: an"
-        " offer that somebody cut short might have been accepted. An offer that never reached the"
-        " mechanic is in “no answer”: the log does not know whether one was seen.",
+        " offer that somebody cut short might have been accepted. “No answer” is of mechanics"
+        " who were there; whether they saw it the log does not know.",
         ["Ending", "Offers", "Share", "Half ended within", "Nine in ten within"],
         rows,
     )
@@ -179,15 +180,15 @@ def _fallbacks(figures: Figures) -> Table:
 
 
 _OFFERS = (
-    *("Offers", "Accepted", "Declined", "No answer", "Taken away", "Running", "Accept rate"),
+    *("Offers", "Accepted", "Declined", "No answer", "Could not answer", "Running", "Accept rate"),
     *("Half accepted within", "Nine in ten within"),
 )
 
 
 _ACCEPT_RATE = (
-    "The accept rate is of the offers that could be answered to the end. One that was taken away,"
-    " because the customer or an operator did not wait, or the mechanic was offline, at work or"
-    " suspended, counts as an offer and against nobody."
+    "The accept rate is of the offers that could be answered to the end. Where the customer or an"
+    " operator did not wait, or no sign of life came from the mechanic, or they were at work or"
+    " suspended, it counts as an offer and against nobody."
 )
 _UNFILLED_SHARE = (
     "By the moment of the request. The unfilled share is of those that were matched or went"
@@ -212,7 +213,7 @@ def _offers(of: str, title: str, figures: Figures, names: Mapping[str, str]) -> 
 def _of_offers(offers: Offers) -> Sequence[Cell]:
     declined, silent = (offers.endings.get(one, 0) for one in ("declined", "no_response"))
     return [
-        *(offers.made, offers.accepted, declined, silent, offers.taken_away, offers.running),
+        *(offers.made, offers.accepted, declined, silent, offers.unanswerable, offers.running),
         Share(offers.accepted, offers.answerable),
         *_quantiles(offers.after_s.get(ACCEPTED), offers.accepted),
     ]

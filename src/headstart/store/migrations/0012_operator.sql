@@ -22,7 +22,9 @@ select offer.request_id,
        ending.at as ended_at,
        case
            when ending.kind is null then 'running'
-           when ending.kind = 'reservation_ended' then ending.payload ->> 'reason'
+           when ending.kind = 'reservation_ended' then case
+               when ending.payload ->> 'reason' = 'no_response' and not witnessed.there
+                   then 'not_there' else ending.payload ->> 'reason' end
            when ending.kind = 'request_cancelled' then 'cancelled'
            when ending.payload ->> 'mechanic' = offer.payload ->> 'mechanic'
                and ending.actor not like 'operator%' then 'accepted'
@@ -37,16 +39,23 @@ left join lateral (
       and e.kind in ('request_matched', 'reservation_ended', 'request_cancelled')
     order by e.version
     limit 1) ending on true
+cross join lateral (  -- from before attendance was kept nobody knows
+    select offer.at < coalesce((select min(since) from attendance), 'infinity') or exists (
+        select from attendance a
+        where a.mechanic_id = (offer.payload ->> 'mechanic')::uuid
+          and a.since <= coalesce(ending.at, 'infinity') and a.seen_until >= offer.at) as there
+    ) witnessed
 where offer.kind = 'request_reserved' and offer.actor <> 'import'
   and ((select headstart.person('operator')) is not null
        or pg_has_role('headstart_reporting', 'usage'));
-comment on view priority_offers is 'Each turn of a favourite, and what ended it.';
+comment on view priority_offers is
+    'Each turn of a favourite, and what ended it; silence of somebody who was not there is told apart.';
 
 -- A request, from its beginning to where it stands now.
 create view request_outcomes with (security_barrier) as
 select r.id as request_id,
        r.plan_code,
-       r.created_at as requested_at,
+       beginning.at as requested_at,
        r.priority_notified_at is not null as asked_first,
        r.fallback_broadcast_at as fell_back_at,
        r.fallback_reason,

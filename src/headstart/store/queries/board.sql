@@ -16,38 +16,55 @@ join headstart.intakes intake on intake.id = r.intake_id
 
 -- live_by_stage
 -- What is live, by stage: the :each with the least time left, and how many there are. A mechanic's
--- job has no limit of ours unless somebody watches whether they come; it has a planned length.
-with live as (
-    select r.id, r.stage, r.due_at as limit_at, r.created_at as since
+-- job has no limit of ours unless somebody watches whether they come; it has a planned length. The
+-- few that are shown are looked up one by one, which "lateral … limit" makes sure of.
+with counted as (
+    select r.stage, count(*) as of_stage
     from headstart.session_requests r
     where r.due_at is not null and r.status = 'pending' and {wanted}
+    group by r.stage
     union all
-    select r.id, 'matched', coalesce(r.due_at, r.matched_at + plan.minutes * interval '1 minute'),
-           r.matched_at
+    select 'matched', count(*)
     from headstart.session_requests r
-    join headstart.plans plan on plan.code = r.plan_code
     where r.status = 'matched' and {wanted}
-), ranked as (
-    select live.*, count(*) over (partition by stage) as of_stage,
-           row_number() over (partition by stage order by limit_at, id) as place
-    from live
-    where :stage::text is null or stage = :stage
+), pressing as (
+    (select r.id, r.stage, r.due_at as limit_at
+     from headstart.session_requests r
+     where r.due_at is not null and r.stage = 'reserved' and {wanted}
+     order by r.due_at limit :each)
+    union all
+    (select r.id, r.stage, r.due_at
+     from headstart.session_requests r
+     where r.due_at is not null and r.stage = 'open' and {wanted}
+     order by r.due_at limit :each)
+    union all
+    (select r.id, 'matched', coalesce(r.due_at, r.matched_at + plan.minutes * interval '1 minute')
+     from headstart.session_requests r
+     join headstart.plans plan on plan.code = r.plan_code
+     where r.status = 'matched' and {wanted}
+     order by 3 limit :each)
 )
-select r.id, r.version, ranked.stage, ranked.of_stage, ranked.limit_at, r.due_at, r.created_at,
-       coalesce(asked.at, ranked.since) as since,
-       coalesce(r.reserved_for, r.matched_mechanic_id) as mechanic_id, mechanic.name as mechanic,
-       {described}
-from ranked
-join headstart.session_requests r on r.id = ranked.id
-{with_words}
-left join headstart.mechanics mechanic
-    on mechanic.id = coalesce(r.reserved_for, r.matched_mechanic_id)
-left join lateral (
-    select e.at from headstart.session_events e
-    where e.request_id = r.id and e.kind = 'request_reserved'
-    order by e.version desc limit 1) asked on r.stage = 'reserved'
-where ranked.place <= :each
-order by ranked.stage, ranked.place;
+select pressing.stage, counted.of_stage, pressing.limit_at, shown.*,
+       coalesce(
+           (select e.at from headstart.session_events e
+            where e.request_id = pressing.id and e.kind = 'request_reserved'
+              and pressing.stage = 'reserved'
+            order by e.version desc limit 1),
+           shown.matched_at, shown.created_at) as since
+from pressing
+join counted on counted.stage = pressing.stage
+cross join lateral (
+    select r.id, r.version, r.due_at, r.created_at, r.matched_at,
+           coalesce(r.reserved_for, r.matched_mechanic_id) as mechanic_id,
+           mechanic.name as mechanic, {described}
+    from headstart.session_requests r
+    {with_words}
+    left join headstart.mechanics mechanic
+        on mechanic.id = coalesce(r.reserved_for, r.matched_mechanic_id)
+    where r.id = pressing.id
+    limit 1) shown
+where :stage::text is null or pressing.stage = :stage
+order by pressing.stage, pressing.limit_at, pressing.id;
 
 -- ended_lately
 -- What ended not longer ago than :since, newest first, as far as the latest :events tell.
@@ -59,7 +76,7 @@ join headstart.session_requests r on r.id = ending.request_id
 left join headstart.mechanics mechanic on mechanic.id = r.matched_mechanic_id
 where ending.kind in ('session_completed', 'request_cancelled', 'request_unfilled')
   and ending.actor <> 'import'
-  and ending.at > headstart.clock() - :since::interval
+  and ending.at > (select headstart.clock()) - :since::interval
   and (:plan::text is null or r.plan_code = :plan)
   and (:mechanic::uuid is null or r.matched_mechanic_id = :mechanic)
 order by ending.at desc
@@ -71,17 +88,17 @@ limit :limit;
 select 'overdue' as why, r.id as request_id, coalesce(r.stage, r.status) as detail,
        r.due_at as since
 from headstart.session_requests r
-where r.due_at < headstart.clock() - :overdue_after::interval
+where r.due_at < (select headstart.clock()) - :overdue_after::interval
 union all
 select 'not_captured', r.id, coalesce(o.state, 'missing'), r.matched_at
 from headstart.session_requests r
 left join headstart.stripe_operations o on o.key = 'capture:' || r.id
 where r.status = 'matched' and r.hold and o.state is distinct from 'done'
-  and r.matched_at < headstart.clock() - :unsettled_after::interval
+  and r.matched_at < (select headstart.clock()) - :unsettled_after::interval
 union all
 select 'unsettled', o.request_id, o.kind, o.due_at
 from headstart.stripe_operations o
-where o.due_at < headstart.clock() - :unsettled_after::interval and o.kind <> 'capture'
+where o.due_at < (select headstart.clock()) - :unsettled_after::interval and o.kind <> 'capture'
 order by since
 limit :limit;
 
@@ -89,7 +106,7 @@ limit :limit;
 -- What is late or owed just now, and when Stripe was last heard of.
 select headstart.clock() as now,
        (select extract(epoch from headstart.clock() - min(due_at))::double precision
-        from headstart.session_requests where due_at < headstart.clock()) as late_s,
+        from headstart.session_requests where due_at < (select headstart.clock())) as late_s,
        (select max(received_at) from headstart.stripe_events) as webhook_at,
        owed.operations, owed.since as owed_since, owed.refused
 from (
@@ -101,16 +118,18 @@ from (
 
 -- pulse
 -- What the alarms look at: who waits now, and how it went lately.
-select (select count(*) from headstart.session_requests where due_at is not null and stage is not null)
-           as pending,
-       (select min(created_at) from headstart.session_requests
-        where due_at is not null and stage is not null) as oldest,
-       count(*) filter (where outcome = 'unfilled') as unfilled,
-       count(first_matched_at) as matched,
-       percentile_cont(0.5) within group (
-           order by extract(epoch from first_matched_at - requested_at)) as match_p50_s
-from headstart.request_outcomes
-where requested_at > headstart.clock() - :since::interval;
+select waiting.pending, waiting.oldest, lately.unfilled, lately.matched, lately.match_p50_s
+from (
+    select count(*) as pending, min(created_at) as oldest
+    from headstart.session_requests
+    where due_at is not null and status = 'pending') waiting
+cross join (
+    select count(*) filter (where outcome = 'unfilled') as unfilled,
+           count(first_matched_at) as matched,
+           percentile_cont(0.5) within group (
+               order by extract(epoch from first_matched_at - requested_at)) as match_p50_s
+    from headstart.request_outcomes
+    where requested_at > (select headstart.clock()) - :since::interval) lately;
 
 -- mechanics_by_name
 -- Whom one may choose from a list, and whether they could take a request now.

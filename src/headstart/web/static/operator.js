@@ -31,8 +31,10 @@ function tick() {
   for (const age of document.querySelectorAll(".age")) show(age);
 }
 
-// News come one by one, and one look shows them all.
-function onNews() {
+// News come one by one, and one look shows them all. The page of one request has no other's.
+function onNews(_, frame) {
+  const { session } = region().dataset;
+  if (session && session !== frame.session_id) return;
   waiting ??= setTimeout(() => {
     [waiting, lookedAt] = [null, Date.now()];
     poll();
