@@ -110,8 +110,11 @@ async def test_every_script_and_style_of_every_page_has_the_hash_of_what_is_serv
 ) -> None:
     request_id = await world.book()
     mechanic, operator = world.mechanic(world.cast.favorite), world.operator
+    payer = await world.newcomer()
+    unpaid = (await world.submit(by=payer)).json()["checkout_url"].rpartition("/")[2]
     seen: set[str] = set()
     for headers, path in (
+        (payer, f"/intake/success?session_id={unpaid}"),
         *((world.customer, path) for path in (*PAGES, f"/requests/{request_id}")),
         (mechanic, "/mechanic"),
         *((operator, path) for path in ("/admin", f"/admin/requests/{request_id}")),
@@ -126,7 +129,8 @@ async def test_every_script_and_style_of_every_page_has_the_hash_of_what_is_serv
             assert hash_ == integrity.hash_of(served), (path, address)
             seen.add(address.removeprefix("/static/"))
     workers = {"heartbeat.js"}  # there is no integrity for a worker; `worker-src 'self'` holds it
-    assert seen | workers == {
+    elsewhere = {"stage.js", "stage.css"}  # the demo's stage is not part of the service
+    assert seen | workers | elsewhere == {
         path.name for path in STATIC.iterdir() if path.suffix in (".js", ".css")
     }
 
