@@ -178,6 +178,27 @@ async def test_one_process_publishes_at_a_time(shop: Shop) -> None:
     assert not await first._publications.move("supabase", first._process, Cursor(), 30)
 
 
+async def test_who_waits_for_another_process_is_not_kept_busy_by_the_news(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wake-up that nobody clears would have it ask the database again and again."""
+    first, second = shop.publisher(), shop.publisher()
+    await first._turn()
+    waits: list[float] = []
+
+    async def nap(wait_s: float) -> None:
+        waits.append(wait_s)
+        assert len(waits) == 1, "it did not wait"
+        shop.wakeups.announce()
+        async with asyncio.timeout(0.05):
+            await Publisher._nap(second, wait_s)
+
+    monkeypatch.setattr(second, "_nap", nap)
+    with pytest.raises(TimeoutError):
+        await second.run()
+    assert waits == [publishing.HELD_ELSEWHERE_S]
+
+
 async def test_a_message_that_does_not_fit_is_left_out_by_name_and_the_others_are_not(
     shop: Shop,
 ) -> None:

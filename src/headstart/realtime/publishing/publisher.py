@@ -89,10 +89,10 @@ class Publisher:
 
     async def _publish_some(self) -> float:
         """What is there now. Answers with how long to wait before looking again."""
+        self._woken.clear()
         place = await self._publications.claim(NAME, self._process, LEASE_S)
         if place is None:
             return HELD_ELSEWHERE_S
-        self._woken.clear()
         page = await self._log.after(place, PAGE_EVENTS_MAX)
         PUBLISH_LAG_S.set((page[0].read_at - page[0].at).total_seconds() if page else 0)
         due = await self._due(page)
@@ -182,8 +182,9 @@ class Publisher:
         return longest * (1 + self._process.int % JITTER / JITTER) / 2
 
     async def _nap(self, wait_s: float) -> None:
-        """A wake-up ends the wait for news, and not the wait for a project that is away."""
-        if self._failures:
+        """A wake-up ends the wait for news. No other wait: for a project or a database that is
+        away, for another process, or for its turn by the rate."""
+        if wait_s != POLL_S:
             await asyncio.sleep(wait_s)
             return
         with suppress(TimeoutError):
