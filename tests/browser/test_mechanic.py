@@ -158,21 +158,24 @@ def test_after_the_window_the_card_moves_and_of_two_who_press_one_is_told_it_is_
 def test_a_no_is_one_press_and_its_reason_is_asked_afterwards(
     stage: Stage, windows: Windows, cast: Cast
 ) -> None:
-    for scripts in (True, False):
+    for scripts, why, told in (
+        (True, "I am busy", "busy"),  # the first button of its form, which a press disables
+        (False, "Not my field", "not my field"),
+    ):
         carla = stage.customer("Carla", cast.favourite)
         request_id = stage.book(carla, cast.favourite)
         maria = windows.open(cast.favourite, "/mechanic", java_script_enabled=scripts)
         offer(maria, request_id).get_by_role("button", name="Decline").press("Enter")
         expect(maria.get_by_text("It will not be offered to you again.").first).to_be_visible()
         assert stage.request(request_id)["fallback_reason"] == "declined"
-        maria.get_by_role("button", name="Not my field").press("Enter")
+        maria.get_by_role("button", name=why).press("Enter")
         expect(maria.get_by_text("Only our team reads it.").first).to_be_visible()
         maria.get_by_role("link", name="Earlier offers").click()
         line = maria.locator(f'[data-session="{request_id}"]')
-        expect(line).to_contain_text("You declined. Not my field.")
+        expect(line).to_contain_text(f"You declined. {why}.")
         operator = windows.open(stage.operator(), f"/admin/requests/{request_id}")
         said = operator.locator("#notes")
-        expect(said).to_contain_text("Maria Lopez, on why they declined: not my field.")
+        expect(said).to_contain_text(f"Maria Lopez, on why they declined: {told}.")
 
 
 def test_more_time_is_shown_and_a_yes_without_a_network_arrives_in_time(

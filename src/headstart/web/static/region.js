@@ -96,9 +96,9 @@ async function submit(event) {
   if (!form.matches("[data-enhance]")) return;
   event.preventDefault();
   const notice = document.getElementById("notice");
+  const body = new URLSearchParams(new FormData(form, event.submitter)); // a disabled button says nothing
   form.querySelector("button").disabled = true;
   try {
-    const body = new URLSearchParams(new FormData(form, event.submitter));
     const answer = await fetch(form.action, { method: "POST", headers: { Accept: "text/html" }, body });
     if (!answer.ok) throw new Error("no page");
     changedHere();
