@@ -56,7 +56,12 @@ async def test_the_page_and_its_files_say_the_same(world: World) -> None:
     assert [row["Requests"] for row in await file("requests-by-plan")] == ["2"]
     unknown = await world.client.get("/admin/analytics/passwords.csv", headers=world.operator)
     assert unknown.status_code == 404
-    for query in ("?from=2020-01-01&to=2020-01-31", "?from=nonsense&to=%00", "?from=0001-01-01"):
+    for query in (
+        "?from=2020-01-01&to=2020-01-31",
+        "?from=nonsense&to=%00",
+        "?from=0001-01-01",
+        "?to=9999-12-31",
+    ):
         shown = await world.client.get(f"/admin/analytics{query}", headers=headers)
         assert shown.status_code == 200, query
 

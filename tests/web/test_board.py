@@ -101,7 +101,10 @@ async def test_what_nobody_acts_on_is_stuck_and_says_why(still: World, owner: "P
     await still.order(owed, "cancellation", still.operator)
 
     await pass_time(still, WINDOW + OVERDUE_AFTER - timedelta(seconds=10))
-    assert stuck(await board(still)) == 0, "late, and not yet beyond the bound"
+    page = await board(still)
+    assert stuck(page) == 0, "late, and not yet beyond the bound"
+    assert "The oldest deadline is 20 s late." in page
+    assert "Nothing is late" not in page
     await pass_time(still, timedelta(seconds=11))
     page = await board(still)
     assert stuck(page) == 1

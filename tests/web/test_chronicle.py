@@ -4,9 +4,11 @@ import re
 from uuid import uuid4
 
 import httpx
+import pytest
 
 from headstart.core.request import MechanicId
 from headstart.store.people import PeopleStore
+from headstart.web import chronicle
 from tests.web.conftest import World
 
 TAGS = re.compile(r"<[^>]+>")
@@ -159,7 +161,28 @@ async def test_more_time_is_given_once_for_each_page_and_a_mechanic_only_if_they
     assert nobody.status_code == 422
     taken = await does(world, request, "assignment", mechanic_id=str(cast.others[1]))
     assert taken.headers["location"].endswith("?said=mechanic_busy")
-    await does(world, request, "assignment", mechanic_id=str(cast.others[0]))
+    otto, sam = ({"mechanic_id": str(one), "seen": "4"} for one in (cast.others[0], cast.second))
+    for whom, said in ((otto, "assignment"), (otto, "assignment"), (sam, "already_matched")):
+        answer = await does(world, request, "assignment", **whom)
+        assert answer.headers["location"].endswith(f"?said={said}"), whom
     told = steps(await page_of(world, request))
     assert "Matched with Otto, assigned while it was reserved" in told[-1]
     assert "The turn of Fay ended: an operator did not wait" in told[-2]
+    headers = world.customer | {"Accept": "text/html"}
+    customers = (await world.client.get(f"/requests/{request}", headers=headers)).text
+    assert "Our team found Otto" in customers
+    assert "Otto accepted" not in customers
+    assert "the first who could come" not in customers
+
+
+async def test_everybody_who_is_listed_is_listed_by_name(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also whoever comes into the list because somebody before them could not any more."""
+    request = await world.book(preferred_mechanic_id=str(world.cast.favorite))
+    await world.order(request, "declination", world.mechanic(world.cast.favorite))
+    for shown in range(1, 4):
+        monkeypatch.setattr(chronicle, "NAMED_MAX", shown)
+        [opened] = [one for one in steps(await page_of(world, request)) if "Opened to" in one]
+        listed = opened.partition("could not any more")[2].partition(", and ")[0]
+        assert not re.search("[0-9a-f]{8}-", listed), listed

@@ -7,7 +7,7 @@ were, and is no forecast for longer ones.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import MAXYEAR, UTC, date, datetime, time, timedelta
 from typing import Any
 
 SPAN_DAYS_MAX = 366
@@ -63,10 +63,11 @@ def _day(text: str) -> date | None:
         found = date.fromisoformat(text)
     except ValueError:
         return None
-    return found if found.year >= _FIRST_YEAR else None
+    return found if _FIRST_YEAR <= found.year < MAXYEAR else None
 
 
-_FIRST_YEAR = 2000  # long before anything here; earlier days have no room to count back from
+_FIRST_YEAR = 2000  # long before anything here; earlier days have no room to count back from, and
+# those of the last year none to count on
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ STUCK_MAX = 50
 TROUBLES_MAX = 20
 MECHANICS_MAX = 200
 NEARLY_ALL = 0.99
+LATE_S = 1.0  # a deadline is always found a moment after it has passed
 
 STAGES = {"reserved": "Asked alone", "open": "Asking everyone", "matched": "Matched"}
 _LIMITS = {"reserved": "alone until", "open": "ends at", "matched": "planned until"}
@@ -201,11 +202,12 @@ def _signs(service: Service, health: Row, troubles: Sequence[Row]) -> Sequence[S
 
 def _sweep(service: Service, health: Row) -> Sign:
     silence_s, late_s = service.deadlines.silence_s, health["late_s"] or 0.0
-    said = f"Swept {_seconds(silence_s)} ago. Nothing is late."
+    oldest = f"The oldest deadline is {_seconds(late_s)} late."
+    said = f"Swept {_seconds(silence_s)} ago. {oldest if late_s >= LATE_S else 'Nothing is late.'}"
     if late_s > watch.OVERDUE_AFTER.total_seconds() or silence_s > watch.SWEEP_SILENCE_S_MAX:
-        late = f"Swept {_seconds(silence_s)} ago. The oldest deadline is {_seconds(late_s)} late."
-        return Sign("Deadlines", Tone.BAD, late, _nearly_all(DEADLINE_LAG_S))
-    return Sign("Deadlines", Tone.WELL, said, _nearly_all(DEADLINE_LAG_S))
+        return Sign("Deadlines", Tone.BAD, said, _nearly_all(DEADLINE_LAG_S))
+    tone = Tone.SOON if late_s >= LATE_S else Tone.WELL
+    return Sign("Deadlines", tone, said, _nearly_all(DEADLINE_LAG_S))
 
 
 def _feed(service: Service) -> Sign:

@@ -113,7 +113,8 @@ async def _names(
     wanted = {UUID(one) for event in history for one in mechanics_of(event["payload"])}
     acted = [event["actor"].partition(":") for event in history]
     wanted |= {UUID(who) for role, _, who in acted if role == "mechanic"}
-    wanted |= {one for some in eligible.values() for one in some[:NAMED_MAX]}
+    named_max = NAMED_MAX + len(wanted)  # whoever could not any more is among those, too
+    wanted |= {one for some in eligible.values() for one in some[:named_max]}
     found = await views.names_of([MechanicId(one) for one in wanted])
     return {str(mechanic): name for mechanic, name in found.items()}
 

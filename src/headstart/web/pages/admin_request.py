@@ -130,7 +130,8 @@ def _add_intervention(one: Intervention) -> None:
             one.order(request_id, who.actor, chosen),
             page=page,
             done=one.path,
-            key=f"seen-{seen}" if seen else None,  # two clicks on one page are one wish
+            # Two clicks on one page are one wish; to choose another mechanic there is another one.
+            key=f"seen-{seen}:{chosen}" if seen else None,
             reason=reason,
         )
 

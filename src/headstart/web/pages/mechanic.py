@@ -52,7 +52,7 @@ OUTCOMES: Mapping[str, str] = {
     "taken": "Taken by someone faster.",
     "nobody": "Nobody accepted in time.",
     FallbackReason.CUSTOMER_SKIPPED: "The customer chose to ask everyone.",
-    FallbackReason.OPERATOR: "Our team chose to ask everyone.",
+    FallbackReason.OPERATOR: "Our team chose not to wait any longer.",
     FallbackReason.MECHANIC_BUSY: "You had another job.",
     FallbackReason.MECHANIC_OFFLINE: "You went offline, so everyone was asked.",
     FallbackReason.MECHANIC_UNAVAILABLE: "You were suspended.",

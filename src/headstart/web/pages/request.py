@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from headstart.app.ports import PersonalViews
 from headstart.core import commands
 from headstart.core.access import Operation
+from headstart.core.events import Stage
 from headstart.core.refusals import Refusal
 from headstart.core.request import MechanicId
 from headstart.web.api import request_view
@@ -56,6 +57,7 @@ async def waiting(
         can_accept=can_accept(history),
         window_s=_window_s(history),
         saving=_whoever_helped(history, saved),
+        match=_match(history),
         money_said=where_the_money_is(view),
         said=SAID.get(said),
         server_now=view["server_now"],
@@ -105,6 +107,13 @@ def _whoever_helped(
     done = [one["payload"]["mechanic"] for one in history if one["kind"] == "session_completed"]
     helped = MechanicId(UUID(done[-1])) if done else None
     return None if helped in saved else helped
+
+
+def _match(history: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """How the last match came about: whether everybody was asked, and whether we assigned it."""
+    matches = [one["payload"] for one in history if one["kind"] == "request_matched"]
+    match = matches[-1] if matches else {}
+    return {"assigned": bool(match.get("assigned")), "open": match.get("stage") == Stage.OPEN}
 
 
 def _window_s(history: Sequence[Mapping[str, Any]]) -> float:
