@@ -15,9 +15,11 @@ from headstart.lab.backstage import wait_until
 from headstart.lab.sights import Sight
 from headstart.lab.stage import OVERALL_LIMIT_MINUTES, Stage, put_up
 from headstart.lab.visitors import Person
+from tests.browser import judge
 from tests.browser.cast import Cast
-from tests.conftest import BROWSER_TESTS_DID_NOT_RUN
+from tests.conftest import ACCESSIBILITY_WAS_NOT_JUDGED, BROWSER_TESTS_DID_NOT_RUN
 from tests.eavesdropping import require_discreet_logs
+from tests.realtime.clients import environment
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -73,6 +75,17 @@ def browser() -> Iterator["Browser"]:
         browser = playwright.chromium.launch(executable_path=executable, args=LAUNCH)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The judge's own script, unchanged."""
+    try:
+        return judge.script()
+    except environment.Missing as missing:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"{ACCESSIBILITY_WAS_NOT_JUDGED}: {missing}")
 
 
 class Windows:

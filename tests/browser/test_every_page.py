@@ -1,9 +1,6 @@
 """Every page in every state that people meet: accessible in light and dark, and never too wide."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,33 +9,11 @@ from headstart.lab.stage import Stage
 from headstart.web.app import routes
 from headstart.web.doors import doors_of
 from tests.browser.conftest import Windows
-from tests.conftest import ACCESSIBILITY_WAS_NOT_JUDGED
-from tests.realtime.clients import environment
+from tests.browser.judge import WIDE, faults
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Page, ViewportSize
-
-HERE = Path(__file__).parent / "axe"
-FILES = ("package.json", "package-lock.json", ".npmrc")
-WIDE: "ViewportSize" = {"width": 1280, "height": 900}
-NARROW: "ViewportSize" = {"width": 320, "height": 700}
-REQUIRED = os.environ.get("CI") == "true"
 FOR_PROGRAMS = ("/api/", "/static", "/realtime/", "/healthz", "/readyz", "/metrics")
 # A browser is told where to go on by these, or given a file, and shows none of them.
 NOT_PAGES = {"/sign-in", "/sign-in/callback", "/admin/analytics/{table}.csv"}
-COLOURS = {"runOnly": ["color-contrast"]}  # all that the dark can change
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    """The judge's own script, unchanged."""
-    try:
-        _, place = environment.node_packages(HERE, FILES, "axe")
-    except environment.Missing as missing:
-        if REQUIRED:
-            raise
-        pytest.skip(f"{ACCESSIBILITY_WAS_NOT_JUDGED}: {missing}")
-    return (place / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -46,30 +21,6 @@ def seen(stage: Stage) -> Iterator[list[Sight]]:
     """All there is to see; afterwards nothing that was asked stays open."""
     yield sights(stage)
     stage.advance(60)
-
-
-def violations(page: "Page", options: dict[str, Any]) -> list[str]:
-    """What the judge finds, each with where it is."""
-    found = page.evaluate("options => axe.run(options)", {"resultTypes": ["violations"], **options})
-    return [
-        f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes']]}"
-        for one in found["violations"]
-    ]
-
-
-def faults(page: "Page", axe: str) -> list[str]:
-    """Of one sight, in light and dark, wide and narrow; it is left as it was found."""
-    page.evaluate(axe)
-    found = violations(page, {})
-    page.emulate_media(color_scheme="dark")
-    found += violations(page, COLOURS)
-    page.set_viewport_size(NARROW)
-    width = page.evaluate("document.documentElement.scrollWidth")
-    if width > NARROW["width"]:
-        found.append(f"{width} px wide")
-    page.emulate_media(color_scheme="light")
-    page.set_viewport_size(WIDE)
-    return found
 
 
 def test_no_page_in_no_state_keeps_anybody_out(

@@ -10,6 +10,7 @@ from headstart.demonstration.scenes import SCENES
 from headstart.lab.showing import demo
 from tests.browser.cast import MINUTES_AND_SECONDS, book_again, fill_in
 from tests.browser.conftest import PATIENCE_MS
+from tests.browser.judge import faults
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -116,6 +117,11 @@ def book_by_hand(carla: Any) -> None:
     fill_in(carla)
     carla.get_by_role("button", name="Go on to payment").click()
     carla.get_by_role("button", name="Pay 29.99 CAD").click()
+
+
+def test_the_stage_itself_keeps_nobody_out(stage_page: Page, axe: str) -> None:
+    """What stands in its frames is judged for itself."""
+    assert faults(stage_page, axe) == []
 
 
 def test_a_scene_plays_by_itself(stage_page: Page) -> None:

@@ -49,7 +49,12 @@ async def _cast(service: Service) -> list[dict[str, str]]:
         {"role": "mechanic", "id": str(one["id"]), "name": one["name"], "about": one["status"]}
         for one in await service.people.mechanics()
     ]
-    operator = {"role": "operator", "id": OPERATOR_ID, "name": "Operator", "about": "the switch"}
+    operator = {
+        "role": "operator",
+        "id": OPERATOR_ID,
+        "name": "Operator",
+        "about": "the whole shop",
+    }
     return [*customers, *mechanics, operator]
 
 
