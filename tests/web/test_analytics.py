@@ -56,6 +56,10 @@ async def test_the_page_and_its_files_say_the_same(world: World) -> None:
     assert [row["Requests"] for row in await file("requests-by-plan")] == ["2"]
     unknown = await world.client.get("/admin/analytics/passwords.csv", headers=world.operator)
     assert unknown.status_code == 404
+
+
+async def test_whatever_the_address_says_there_is_a_page(world: World) -> None:
+    headers = world.operator | {"Accept": "text/html"}
     for query in (
         "?from=2020-01-01&to=2020-01-31",
         "?from=nonsense&to=%00",
