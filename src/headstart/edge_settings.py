@@ -13,7 +13,12 @@ from headstart.secrecy import secret_in
 SECRETS = (
     *("DATABASE_URL", "HEADSTART_OWNER_URL", "HEADSTART_LISTEN_URL", "HEADSTART_JWT_SECRET"),
     *("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "HEADSTART_CHECKPOINT_KEY"),
-    *("HEADSTART_ISSUERS", "HEADSTART_OIDC_CLIENT_SECRET", "HEADSTART_SUPABASE_KEY"),
+    *(
+        "HEADSTART_ISSUERS",
+        "HEADSTART_OIDC_CLIENT_SECRET",
+        "HEADSTART_SUPABASE_KEY",
+        "HEADSTART_NATS_URL",
+    ),
 )
 """Each may come from a file instead, named by the variable with ``_FILE`` behind it."""
 

@@ -1,5 +1,6 @@
 """The settings of what carries news elsewhere: rows of the one table."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -12,7 +13,19 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class RealtimeSettings(EdgeSettings):
-    """A project of Supabase to publish into."""
+    """NATS between many nodes, and a project of Supabase to publish into."""
+
+    nats_url: SecretStr | None = Field(
+        default=None,
+        alias="HEADSTART_NATS_URL",
+        description="Servers of NATS, comma-separated, for wake-ups between processes. Unset:"
+        " PostgreSQL's NOTIFY.",
+    )
+    nats_url_file: Path | None = Field(
+        default=None,
+        alias="HEADSTART_NATS_URL_FILE",
+        description="A file that holds `HEADSTART_NATS_URL`.",
+    )
 
     supabase_url: str | None = Field(
         default=None,
@@ -36,6 +49,24 @@ class RealtimeSettings(EdgeSettings):
         alias="HEADSTART_SUPABASE_KEY_FILE",
         description="A file that holds `HEADSTART_SUPABASE_KEY`.",
     )
+
+    @property
+    def nats_servers(self) -> list[str]:
+        """None of them: PostgreSQL carries the wake-ups."""
+        listed = self.nats_url.get_secret_value() if self.nats_url else ""
+        return [one.strip() for one in listed.split(",") if one.strip()]
+
+    @model_validator(mode="after")
+    def _check_nodes(self) -> Self:
+        for server in self.nats_servers:
+            parts = urlsplit(server)
+            if parts.scheme not in ("nats", "tls") or not parts.hostname:
+                raise ValueError("HEADSTART_NATS_URL is no address: write nats://host:4222")
+        if self.nats_servers and find_spec("nats") is None:
+            raise ValueError(
+                "HEADSTART_NATS_URL needs the package nats-py: install requirements/nats.txt"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_project(self) -> Self:

@@ -73,6 +73,7 @@ VALUES = {
     "STRIPE_WEBHOOK_SECRET": "whsec_one,whsec_two",
     "HEADSTART_ISSUERS": "[]",
     "HEADSTART_OIDC_CLIENT_SECRET": "shown-to-the-provider-only",
+    "HEADSTART_NATS_URL": "nats://headstart:hidden@nats.example:4222",
     "HEADSTART_SUPABASE_KEY": "sb_secret_from_a_file",
     "HEADSTART_CHECKPOINT_KEY": "NrDO7Bl1VtD8Q0pYxYJHaNrDO7Bl1VtD8Q0pYxYJHaA=",
 }

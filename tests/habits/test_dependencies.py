@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "reach": SUPPLIERS,
     "identity": SUPPLIERS,
     "realtime": SUPPLIERS,
+    "nodes": SUPPLIERS,
     "web": {"realtime", "payments", "identity", "app", "core", "settings"},
     "settings": {"core", "secrecy", "realtime_settings"},
     "realtime_settings": {"edge_settings"},
@@ -40,6 +41,7 @@ BELONGS_TO = {
     "authlib": {"identity"},
     "websockets": {"realtime"},
     "cryptography": {"identity"},
+    "nats": {"nodes"},
 }
 
 

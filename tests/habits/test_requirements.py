@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements"
-NAMES = ("run", "dev", "browser", "peers", "clients", "clients-old")
+NAMES = ("run", "nats", "dev", "browser", "peers", "clients", "clients-old")
 
 
 def pins(name: str) -> dict[str, list[str]]:
@@ -42,6 +42,8 @@ def test_every_package_is_pinned_and_hashed(name: str) -> None:
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", found) for found in hashes)
 
 
-@pytest.mark.parametrize(("smaller", "larger"), [("run", "dev"), ("dev", "browser")])
+@pytest.mark.parametrize(
+    ("smaller", "larger"), [("run", "nats"), ("run", "dev"), ("dev", "browser")]
+)
 def test_a_larger_lock_holds_all_of_the_smaller(smaller: str, larger: str) -> None:
     assert pins(smaller).items() <= pins(larger).items()

@@ -35,7 +35,6 @@ from headstart.settings import Mode, Settings
 from headstart.store.audit import AuditStore
 from headstart.store.embedded import InUse, default_data_directory, running
 from headstart.store.intakes import IntakeStore
-from headstart.store.listener import Listener
 from headstart.store.log import EventLogStore
 from headstart.store.migrate import check_account, check_statements, migrate, wait_for_server
 from headstart.store.offers import OfferStore
@@ -54,7 +53,7 @@ from headstart.wiring.identity import (
     tokens,
     trusted_issuers,
 )
-from headstart.wiring.telling import hub, publisher
+from headstart.wiring.telling import hub, line_between_processes, publisher
 
 if TYPE_CHECKING:
     from headstart.store.postgres import Pool
@@ -273,9 +272,9 @@ def _checkpoints(settings: Settings, trail: AuditStore) -> Checkpoints | None:
 @asynccontextmanager
 async def loops(assembled: Service, dsn: str, *, feed: bool) -> AsyncIterator[None]:
     """Run all loops meanwhile: without ``feed``, those that a worker needs."""
-    listen_on = assembled.settings.listen_url or dsn
+    line = line_between_processes(assembled.settings, dsn, assembled.wakeups)
     running_loops = [assembled.deadlines.run(), assembled.attendance.run()]
-    running_loops.append(Listener(listen_on, assembled.wakeups).run())
+    running_loops.append(line.run())
     if feed:
         running_loops += [assembled.feed.run(), assembled.standing.run(), assembled.hub.run()]
     if assembled.publisher:

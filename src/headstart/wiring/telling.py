@@ -5,12 +5,14 @@ from uuid import uuid4
 
 from headstart.app.feed import Feed
 from headstart.app.wakeups import Wakeups
+from headstart.nodes.nats_line import NatsLine
 from headstart.realtime.hub import Hub
 from headstart.realtime.publishing.project import Project
 from headstart.realtime.publishing.publisher import Publisher
 from headstart.realtime.receipts import ReceiptBook
 from headstart.realtime.rights import Rights
 from headstart.settings import Settings
+from headstart.store.listener import Listener
 from headstart.store.log import EventLogStore
 from headstart.store.presences import PresenceStore
 from headstart.store.publications import PublicationStore
@@ -58,3 +60,10 @@ def publisher(
         name=lambda cursor: seals.name(cursor.xid, cursor.id),
         per_s=settings.supabase_messages_per_s,
     )
+
+
+def line_between_processes(settings: Settings, dsn: str, wakeups: Wakeups) -> NatsLine | Listener:
+    """What carries wake-ups to the other processes, and theirs to us."""
+    if settings.nats_servers:
+        return NatsLine(settings.nats_servers, wakeups, uuid4())
+    return Listener(settings.listen_url or dsn, wakeups)

@@ -1,0 +1,1 @@
+"""What many processes say to each other, where PostgreSQL is not to carry it."""
