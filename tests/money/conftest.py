@@ -94,6 +94,12 @@ class Bank:
         answer = await self.order(request, "acceptance", who)
         assert answer.status_code == 200, answer.text
 
+    async def assign(self, request: UUID, mechanic: MechanicId) -> httpx.Response:
+        """An operator gives it to somebody who has agreed."""
+        path = f"/api/v1/session-requests/{request}/assignment"
+        body = {"mechanic_id": str(mechanic), "reason": "They agreed on the telephone."}
+        return await self.world.client.post(path, json=body, headers=self.world.operator)
+
     async def pass_time(self, minutes: float) -> None:
         """The test clock moves on."""
         await self._people.advance_clock(timedelta(minutes=minutes))

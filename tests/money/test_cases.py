@@ -7,10 +7,12 @@ from uuid import UUID
 import pytest
 
 from tests.docs.pages import DOCS
-from tests.money.conftest import Bank
+from tests.money.conftest import Bank, Headers
 
 PAGE = DOCS / "explanation" / "money.md"
-WINDOW_MIN, LIMIT_MIN, JOIN_MIN = 10, 30, 5
+WINDOW_MIN, EXTENSION_MIN, LIMIT_MIN, JOIN_MIN = 10, 5, 30, 5
+
+HOLD_LASTS_S = 7 * 24 * 3600.0
 
 Play = Callable[[Bank], Awaitable[UUID]]
 
@@ -32,18 +34,51 @@ async def nobody_accepts(bank: Bank) -> UUID:
     return request
 
 
-async def cancelled_while_the_favourite_is_asked(bank: Bank) -> UUID:
+async def the_favourite_is_asked(bank: Bank) -> tuple[UUID, Headers]:
+    """And nobody else yet; with the customer."""
     favorite, _ = await bank.mechanic()
     customer = await bank.customer(favorite)
     request = await bank.book(customer, preferred_mechanic_id=str(favorite))
+    assert await stage(bank, request) == "reserved"
+    return request, customer
+
+
+async def stage(bank: Bank, request: UUID) -> str | None:
+    query = "select stage from headstart.session_requests where id = $1"
+    found: str | None = await bank.pool.fetchval(query, request)
+    return found
+
+
+async def an_operator_gives_it_to_a_mechanic(bank: Bank) -> UUID:
+    request, _ = await the_favourite_is_asked(bank)
+    another, _ = await bank.mechanic()
+    assert (await bank.assign(request, another)).status_code == 200
+    return request
+
+
+async def more_time_and_nobody_accepts(bank: Bank) -> UUID:
+    request, customer = await the_favourite_is_asked(bank)
+    assert (await bank.order(request, "extension", customer)).status_code == 200
+    await bank.pass_time(WINDOW_MIN + 1)
+    assert await stage(bank, request) == "reserved"
+    await bank.pass_time(EXTENSION_MIN)
+
+    async def is_open() -> bool:
+        return await stage(bank, request) == "open"
+
+    await bank.until(is_open)
+    await bank.pass_time(LIMIT_MIN)
+    return request
+
+
+async def cancelled_while_the_favourite_is_asked(bank: Bank) -> UUID:
+    request, customer = await the_favourite_is_asked(bank)
     assert (await bank.order(request, "cancellation", customer)).status_code == 200
     return request
 
 
 async def cancelled_while_everybody_is_asked(bank: Bank) -> UUID:
-    favorite, _ = await bank.mechanic()
-    customer = await bank.customer(favorite)
-    request = await bank.book(customer, preferred_mechanic_id=str(favorite))
+    request, customer = await the_favourite_is_asked(bank)
     await bank.order(request, "broadcast", customer)
     assert (await bank.order(request, "cancellation", customer)).status_code == 200
     return request
@@ -135,8 +170,28 @@ async def the_bank_refuses_the_capture(bank: Bank) -> UUID:
     return request
 
 
+async def the_bank_lets_go_of_the_hold(bank: Bank) -> UUID:
+    request, customer = await the_favourite_is_asked(bank)
+    assert (await bank.order(request, "extension", customer)).status_code == 200
+    await bank.lever("clock", advance_s=HOLD_LASTS_S + 1)
+    await bank.comes_to(request, "cancelled", "released")
+    assert (await bank.order(request, "extension", customer)).status_code == 410
+    return request
+
+
+async def matched_and_the_hold_is_gone(bank: Bank) -> UUID:
+    request, _ = await the_favourite_is_asked(bank)
+    await bank.lever("switches", drop=True)  # only the capture finds out
+    await bank.lever("clock", advance_s=HOLD_LASTS_S + 1)
+    another, _ = await bank.mechanic()
+    assert (await bank.assign(request, another)).status_code == 200
+    return request
+
+
 CASES: dict[str, Play] = {
     "somebody accepts": somebody_accepts,
+    "an operator gives it to a mechanic": an_operator_gives_it_to_a_mechanic,
+    "the favourite is given more time, and nobody accepts": more_time_and_nobody_accepts,
     "nobody accepts before the overall limit": nobody_accepts,
     "the customer cancels while the favourite is asked": cancelled_while_the_favourite_is_asked,
     "the customer cancels while everybody is asked": cancelled_while_everybody_is_asked,
@@ -149,6 +204,8 @@ CASES: dict[str, Play] = {
     "a second payment page is paid while a request is live": a_second_page_is_paid,
     "the payment is returned in Stripe's Dashboard before a match": returned_in_the_dashboard,
     "the bank refuses the capture": the_bank_refuses_the_capture,
+    "the bank lets go of the hold before a match": the_bank_lets_go_of_the_hold,
+    "a mechanic is matched, and the hold has gone unnoticed": matched_and_the_hold_is_gone,
 }
 
 

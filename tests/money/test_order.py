@@ -10,13 +10,15 @@ from uuid import UUID
 
 import pytest
 
+from headstart.core.request import MechanicId
 from headstart.store.postgres import connected
-from tests.money.conftest import Bank, Json
+from tests.money.conftest import Bank, Headers, Json
 from tests.web.conftest import world_on
 
 MOVES_MAX = 12
 AT_ONCE = 4  # bookings that live at the same time
 EVENTS_MAX = 80  # newest of all: none of these bookings makes twenty
+Mechanic = tuple[MechanicId, Headers]
 SEEDS = int(os.environ.get("HEADSTART_TEST_INTERLEAVING_SEEDS", "4"))
 
 
@@ -59,8 +61,18 @@ HEEDED = {
         "payment_intent.amount_capturable_updated",
         "payment_intent.canceled",
     },
+    "captured hold": {
+        "checkout.session.completed",
+        "payment_intent.amount_capturable_updated",
+        "payment_intent.succeeded",
+        "charge.captured",
+    },
 }
-ENDS = {"charge": ("cancelled", "returned"), "hold": ("cancelled", "released")}
+ENDS = {
+    "charge": ("refund", ("cancelled", "returned")),
+    "hold": ("cancel", ("cancelled", "released")),
+    "captured hold": ("capture", ("pending", "paid")),
+}
 
 
 @pytest.fixture
@@ -75,32 +87,34 @@ async def deaf(database: str) -> AsyncIterator[Bank]:
         yield made
 
 
-@pytest.mark.parametrize("capture", ["charge", "hold"])
+@pytest.mark.parametrize("payment", HEEDED)
 async def test_every_order_of_the_events_of_one_booking_ends_the_same(
-    deaf: Bank, capture: str
+    deaf: Bank, payment: str
 ) -> None:
-    await deaf.use(capture)
-    orders = list(permutations(range(len(HEEDED[capture]))))
+    await deaf.use("charge" if payment == "charge" else "hold")
+    lever, end = ENDS[payment]
+    orders = list(permutations(range(len(HEEDED[payment]))))
     for order in orders:
         page = await paid_unheard(deaf)
-        lever = "refund" if capture == "charge" else "cancel"
         await deaf.lever(lever, payment_intent=await payment_of(deaf, page))
-        events = [one for one in await events_of(deaf, page) if one["type"] in HEEDED[capture]]
-        assert {one["type"] for one in events} == HEEDED[capture]
+        events = [one for one in await events_of(deaf, page) if one["type"] in HEEDED[payment]]
+        assert {one["type"] for one in events} == HEEDED[payment]
         for index in order:
             delivered = await deaf.world.deliver(events[index])
             assert delivered.status_code == 200, delivered.text
         request = await deaf.request_of(page)
-        await deaf.comes_to(request, *ENDS[capture])
+        await deaf.comes_to(request, *end)
     await deaf.settled()
 
 
 class Booking:
     """One purchase to which things happen in any order, some of them twice."""
 
-    def __init__(self, bank: Bank, random: Random, page: str, people: tuple[Any, Any]) -> None:
+    def __init__(
+        self, bank: Bank, random: Random, page: str, customer: Headers, people: Sequence[Mechanic]
+    ) -> None:
         self._bank, self._random, self.page = bank, random, page
-        self._customer, self._mechanic = people
+        self._customer, self._people = customer, people
 
     async def live(self) -> None:
         """Deliveries among a few deeds of people, until everything was said at least once."""
@@ -124,15 +138,21 @@ class Booking:
         request = await self._bank.pool.fetchval(query, self.page)
         if request is None:
             return
+        mechanic, headers = self._random.choice(self._people)
         deed, who = self._random.choice(
             [
-                ("acceptance", self._mechanic),
-                ("release", self._mechanic),
+                ("acceptance", headers),
+                ("release", headers),
+                ("extension", self._customer),
+                ("assignment", None),
                 ("cancellation", self._customer),
                 ("cancellation", self._bank.world.operator),
             ]
         )
-        answer = await self._bank.order(request, deed, who)
+        if who is None:
+            answer = await self._bank.assign(request, mechanic)
+        else:
+            answer = await self._bank.order(request, deed, who)
         assert answer.status_code < 500, answer.text
 
 
@@ -172,8 +192,10 @@ async def test_however_deeds_and_events_interleave_the_money_fits(
 
 
 async def a_booking(bank: Bank, random: Random) -> Booking:
-    """Paid, and nobody has heard of it yet."""
-    customer = await bank.customer()
-    _, mechanic = await bank.mechanic()
-    page = await bank.pay(await bank.open_page(customer))
-    return Booking(bank, Random(random.random()), page, (customer, mechanic))
+    """Paid, and nobody has heard of it yet; a favourite is asked first, or everybody."""
+    people = [await bank.mechanic() for _ in range(2)]
+    favorite = people[0][0]
+    customer = await bank.customer(favorite)
+    wish = {"preferred_mechanic_id": str(favorite)} if random.random() < 0.5 else {}
+    page = await bank.pay(await bank.open_page(customer, **wish))
+    return Booking(bank, Random(random.random()), page, customer, people)
