@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from headstart.core.request import FallbackReason
+from headstart.core.request import CancelReason, FallbackReason
 from headstart.web.rendering import first_name, money
 
 Event = Mapping[str, Any]
@@ -27,7 +27,8 @@ class Step:
 
 def steps(view: Payload, history: Sequence[Event], names: Mapping[str, str]) -> Sequence[Step]:
     """What has happened, oldest first."""
-    told = [Step(event["at"], sentence) for event in history if (sentence := _tell(event, names))]
+    sentences = [(event["at"], _tell(view, event, names)) for event in history]
+    told = [Step(at, sentence) for at, sentence in sentences if sentence]
     return [Step(history[0]["at"], _beginning(view)), *told]
 
 
@@ -47,7 +48,8 @@ def letters(
     where the money is by now."""
     written = []
     for event in told:
-        request, sentence = requests.get(str(event["request_id"])), _tell(event, names)
+        request = requests.get(str(event["request_id"]))
+        sentence = _tell(request, event, names) if request else None
         if request is None or sentence is None:
             continue
         ended = event["kind"] in ("request_unfilled", "request_cancelled")
@@ -95,10 +97,12 @@ def _beginning(view: Payload) -> str:
 
 def where_the_money_is(view: Payload) -> str:
     """One sentence; nothing when there is no money, or the story says it already."""
-    tell = _MONEY.get(view["money"], "")
+    owed = view["money"] == "held" and view["status"] in ("matched", "completed")
+    tell = _BEING_TAKEN if owed else _MONEY.get(view["money"], "")
     return tell.format(money(view["amount"], view["currency"]))
 
 
+_BEING_TAKEN = "{} was held on your card, and is being taken now."
 _MONEY = {
     "held": "{} is held on your card. It is taken when a mechanic accepts, and not before.",
     "returning": "We are sending your {} back.",
@@ -108,11 +112,13 @@ _MONEY = {
 }
 
 
-def _tell(event: Event, names: Mapping[str, str]) -> str | None:
+def _tell(view: Payload, event: Event, names: Mapping[str, str]) -> str | None:
     tell = _TELLERS.get(event["kind"])
     if tell is None:
         return None
     payload = event["payload"]
+    if payload.get("reason") == CancelReason.CASHIER:
+        return _without_money(view)
     full_name = names.get(payload.get("mechanic") or "")
     sentence = tell(payload, first_name(full_name) if full_name else SOMEBODY)
     return sentence[0].upper() + sentence[1:]
@@ -156,10 +162,16 @@ def _undone(payload: Payload, name: str) -> str:
     return f"{name} {came}. We are looking for somebody else."
 
 
+def _without_money(view: Payload) -> str:
+    """A charge was there, and somebody returned it; a hold may be gone, or refused by the bank."""
+    returned = view["money"] == "returned" or not view["held_first"]
+    what = "was given back" if returned else "could not be taken"
+    return f"Your payment {what}, so the request was cancelled."
+
+
 def _cancelled(payload: Payload, _name: str) -> str:
     return {
         "operator": "Our team cancelled the request.",
-        "cashier": "Your payment could not be taken, so the request was cancelled.",
         "second_purchase": "You had another request already, so nobody was asked for this one.",
     }.get(payload.get("reason", ""), "The request was cancelled.")
 
