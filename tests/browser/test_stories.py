@@ -117,7 +117,7 @@ def test_the_customer_asks_everyone_and_then_cancels(
     headline(carla, "Cancelled")
     expect(carla.get_by_text("No mechanic will be sent.")).to_be_visible()
     expect(carla.locator("main")).not_to_contain_text("refund")
-    expect(ending(dmitri, request_id)).to_have_text("Withdrawn. The customer cancelled.")
+    expect(ending(dmitri, request_id)).to_have_text("Withdrawn. The request was cancelled.")
 
 
 def test_two_press_accept_and_one_is_told_that_it_is_taken(
@@ -219,7 +219,21 @@ def test_what_happened_while_the_stream_was_down_is_explained(
     maria.context.set_offline(True)
     cast.customer.post(f"/session-requests/{request_id}/cancellation").raise_for_status()
     maria.context.set_offline(False)
-    expect(ending(maria, request_id)).to_have_text("Withdrawn. The customer cancelled.")
+    expect(ending(maria, request_id)).to_have_text("Withdrawn. The request was cancelled.")
+
+
+def test_a_job_that_our_team_ends_does_not_go_without_a_word(
+    stage: Stage, windows: Windows, cast: Cast
+) -> None:
+    request_id = stage.book(cast.customer, cast.favourite)
+    maria = windows.open(cast.favourite, "/mechanic")
+    cast.favourite.post(f"/session-requests/{request_id}/acceptance").raise_for_status()
+    expect(maria.get_by_role("heading", name="Your job")).to_be_visible()
+    stage.operator().post(f"/session-requests/{request_id}/cancellation").raise_for_status()
+    gone = "Your job was cancelled. You need not come."
+    expect(maria.locator("#notice")).to_have_text(gone)
+    expect(maria.locator("#alarm")).to_contain_text(gone)
+    expect(maria.get_by_role("heading", name="Your job")).to_have_count(0)
 
 
 def test_one_becomes_somebody_of_the_demo(stage: Stage, windows: Windows, cast: Cast) -> None:

@@ -11,7 +11,7 @@ const TAKEN = "Taken. Another mechanic was faster.";
 const ENDINGS = {
   matched: TAKEN,
   completed: TAKEN,
-  cancelled: "Withdrawn. The customer cancelled.",
+  cancelled: "Withdrawn. The request was cancelled.",
   unfilled: "Lapsed. Nobody accepted in time.",
   pending: "Lapsed. Somebody else is asked now.",
 };
@@ -129,13 +129,14 @@ async function explain(card, known) {
     if (ended.get(id)?.card === card) ended.delete(id);
     card.remove();
   }, EXPLAINED_MS);
-  line.textContent = (await reason(id)) ?? GONE;
+  line.textContent = ENDINGS[await statusOf(id)] ?? GONE;
   announce(line.textContent);
 }
 
-async function reason(id) {
+// Where a request stands; null when we may not know, or cannot ask.
+export async function statusOf(id) {
   const answer = await fetch(`/api/v1/session-requests/${id}`).catch(() => null);
-  return answer?.ok ? ENDINGS[(await answer.json()).status] : null;
+  return answer?.ok ? (await answer.json()).status : null;
 }
 
 // What stood there when the page was opened: somebody has just opened it.
