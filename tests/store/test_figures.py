@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SEED = 20251102
 REQUESTS = 90
 STEPS_MAX = 4
-OFTEN = 0.9
+OFTEN, SELDOM = 0.9, 0.1
 EACH_LATER = timedelta(minutes=41)  # so that they fall on three days
 OPERATOR = commands.Actor("operator", "1")
 READER = Principal(Role.OPERATOR, UUID(int=7))
@@ -46,6 +46,7 @@ class Shop:
         self.intakes = IntakeStore(pool)
         self.dispatcher = Dispatcher(RequestStore(pool), lambda: None)
         self.chance = chance
+        self.asked: Sequence[MechanicId] = ()
         self.mechanics = [MechanicId(UUID(int=chance.getrandbits(128))) for _ in range(6)]
 
     async def open(self) -> None:
@@ -59,6 +60,7 @@ class Shop:
         favorites = self.chance.sample(self.mechanics, self.chance.randrange(3))
         for favorite in favorites[: self.chance.randrange(1, 3)]:
             await self.people.add_favorite(customer, favorite)
+        self.asked = favorites
         command = await booking(self.intakes, customer, *favorites)
         made = await self.dispatcher.request_session(command, self.intakes.requests)
         return made.id
@@ -98,6 +100,9 @@ async def lived(pool: "Pool") -> None:
     for _ in range(REQUESTS):
         request = await shop.book()
         await shop.heartbeats()
+        if shop.asked and shop.chance.random() < SELDOM:
+            given = commands.AssignMechanic(request, shop.asked[0], OPERATOR)
+            await shop.dispatcher.execute(given, reason="It was a test.")
         for _ in range(shop.chance.randrange(STEPS_MAX + 1)):
             await shop.happen(request)
         if shop.chance.random() < OFTEN:  # else nobody is free for long
@@ -123,6 +128,8 @@ def turns(history: Sequence[Raw], attendance: Sequence[Raw]) -> list[dict[str, A
         elif holder and kind in ("reservation_ended", "request_cancelled", "request_matched"):
             said = {"request_cancelled": "cancelled", "request_matched": "accepted"}
             holder["ending"] = said.get(kind) or payload["reason"]
+            if payload.get("assigned"):
+                holder["ending"] = "operator"
             there = [
                 one
                 for one in attendance

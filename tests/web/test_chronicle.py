@@ -1,6 +1,7 @@
 """The operator's page of one request: its story, why it went so, and what can be done."""
 
 import re
+from datetime import timedelta
 from uuid import uuid4
 
 import httpx
@@ -86,11 +87,13 @@ async def test_a_story_names_everybody_and_says_who_could_and_who_could_not(worl
 
 
 async def test_the_log_is_asked_about_one_mechanic_and_says_what_it_knows(world: World) -> None:
+    people = world.service.people
+    await people.set_presence(world.cast.others[1], on_duty=True, lease=timedelta(minutes=1))
     request, olgas = await happened(world)
     fay, (otto, olga), sam = world.cast.favorite, world.cast.others, world.cast.second
-    alone, *later = await says(world, request, fay)
-    assert alone.startswith("Was asked alone, until ")
-    assert later == ["Could not accept: they had said no to this request, or left it, before."] * 2
+    alone, *others = await says(world, request, fay)
+    assert re.fullmatch(r"Was asked alone, until [\d:]+ UTC, and gave no sign of life\.", alone)
+    assert others == ["Could not accept: they had said no to this request, or left it, before."] * 2
     assert (await says(world, request, otto))[:2] == [
         "Was not asked: it was held for another mechanic alone.",
         "Could accept, and was told.",
@@ -117,6 +120,7 @@ async def test_only_what_the_rules_would_accept_is_offered_and_it_wants_to_be_me
         path = f"/admin/requests/{request}/cancellation"
         refused = await world.client.post(path, data=form, headers=world.operator)
         assert refused.status_code == 422, missing
+    assert (await does(world, request, "cancellation", confirmed="no")).status_code == 422
     done = await does(world, request, "broadcast")
     assert done.headers["location"] == f"/admin/requests/{request}?said=broadcast"
     assert "Everyone is being asked." in await page_of(world, request, "?said=broadcast")

@@ -76,6 +76,11 @@ class BoardStore(Postgres):
         )
         return found
 
+    async def was_there(self, mechanic: MechanicId, begin: datetime, end: datetime) -> bool | None:
+        """As far as attendance goes back."""
+        there: bool | None = await self.value("was_there", mechanic=mechanic, begin=begin, end=end)
+        return there
+
     async def payment(self, request_id: RequestId) -> Row | None:
         """The newest sight of it."""
         row = await self.row("payment_of", id=request_id)

@@ -10,7 +10,7 @@ from uuid import UUID
 from headstart.app.chronicle import REASONS, actor_of, lengths, mechanics_of, sentence_of
 from headstart.app.ports import PersonalViews
 from headstart.core.request import MechanicId, RequestId
-from headstart.web.rendering import clock_time
+from headstart.web.rendering import clock_time, instant
 
 NAMED_MAX = 40  # of those who could accept; beyond it they are counted
 _TOLD_ALREADY = frozenset({"policy", "chain", "mechanic", "reason", "until", "untold", "fallback"})
@@ -176,13 +176,13 @@ async def _answers(
 ) -> Sequence[Answer]:
     """For every moment at which somebody was asked: were they, and what does the log say why."""
     found = []
-    for event, barred in zip(history, _barred(history), strict=True):
+    for place, (event, barred) in enumerate(zip(history, _barred(history), strict=True)):
         said: str | None = None
         if event["kind"] == "request_opened":
             found.append(await _of_everybody(views, event, barred, eligible, mechanic))
             continue
         if event["kind"] == "request_reserved":
-            said = _of_one(event, mechanic)
+            said = await _of_one(views, event, _end_of_turn(history[place:]), mechanic)
         elif event["kind"] == "favorite_skipped" and event["payload"]["mechanic"] == str(mechanic):
             said = (
                 f"Would have been next, and was not asked: {REASONS[event['payload']['reason']]}."
@@ -192,10 +192,21 @@ async def _answers(
     return found
 
 
-def _of_one(event: Event, mechanic: MechanicId) -> str:
-    if event["payload"]["mechanic"] == str(mechanic):
-        return f"Was asked alone, until {clock_time(event['payload']['until'])}."
-    return "Was not asked: it was held for another mechanic alone."
+def _end_of_turn(later: Sequence[Event]) -> datetime:
+    """When the turn ended that begins with the first of these events, or would end."""
+    ends = (one["at"] for one in later if one["kind"] in _ENDS_A_TURN)
+    return next(ends, instant(later[0]["payload"]["until"]))
+
+
+_ENDS_A_TURN = frozenset({"reservation_ended", "request_matched", "request_cancelled"})
+
+
+async def _of_one(views: PersonalViews, event: Event, end: datetime, mechanic: MechanicId) -> str:
+    if event["payload"]["mechanic"] != str(mechanic):
+        return "Was not asked: it was held for another mechanic alone."
+    there = await views.board.was_there(mechanic, event["at"], end)
+    signs = {True: ", and was there", False: ", and gave no sign of life", None: ""}[there]
+    return f"Was asked alone, until {clock_time(end)}{signs}."
 
 
 async def _of_everybody(

@@ -59,6 +59,10 @@ class Board(Protocol):
         """What they were at work on then, as far as the log says."""
         ...
 
+    async def was_there(self, mechanic: MechanicId, begin: datetime, end: datetime) -> bool | None:
+        """Whether a sign of life came from them in that time; None where nobody knows."""
+        ...
+
     async def payment(self, request_id: RequestId) -> Row | None:
         """The payment behind a request, as it was fetched last."""
         ...

@@ -157,6 +157,12 @@ where matched.at > :moment::timestamptz - :since::interval and matched.at <= :mo
 order by matched.at desc
 limit 1;
 
+-- was_there
+-- Whether a sign of life came from a mechanic in a time; null from before attendance was kept.
+select case when :begin::timestamptz >= (select min(since) from headstart.attendance) then exists (
+    select from headstart.attendance
+    where mechanic_id = :mechanic and since <= :end and seen_until >= :begin) end;
+
 -- payment_of
 -- The payment behind a request, as it was fetched last.
 select p.payment_intent_id, p.status, p.amount, p.currency, p.amount_capturable, p.amount_received,
