@@ -144,6 +144,14 @@ async def test_an_offer_that_reached_nobody_is_not_missed(desk: Desk) -> None:
     assert set((await desk.history()).values()) == {"not_connected"}
 
 
+async def test_who_was_silent_and_then_leaves_is_off_duty(desk: Desk) -> None:
+    """As without scripts: nothing proves that they are there until they press again."""
+    await desk.people.advance_clock(LEASE * 2)
+    await desk.duty(False)
+    missed = await desk.misses(there=False)
+    assert await desk.history() == {missed: "off_duty"}
+
+
 async def test_what_ended_by_others_is_neither_missed_nor_answered(desk: Desk) -> None:
     await desk.misses()
     for _ in range(MISSED):

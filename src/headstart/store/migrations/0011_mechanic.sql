@@ -33,9 +33,11 @@ select mechanic_id, last_seen, last_seen from presence where on_duty;
 create function note_attendance() returns trigger
     language plpgsql set search_path = '' as $$
 begin
-    if tg_op = 'UPDATE' and old.on_duty and old.lease_until >= new.last_seen then
+    if tg_op = 'UPDATE' and old.on_duty
+            and (old.lease_until >= new.last_seen or not new.on_duty) then
         update headstart.attendance
-        set seen_until = greatest(seen_until, new.last_seen),
+        set seen_until = case when old.lease_until >= new.last_seen  -- else they come back to leave
+                then greatest(seen_until, new.last_seen) else seen_until end,
             ended = case when not new.on_duty then 'left' end
         where mechanic_id = new.mechanic_id
           and since = (
