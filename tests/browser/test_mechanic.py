@@ -144,7 +144,7 @@ def test_after_the_window_the_card_moves_and_of_two_who_press_one_is_told_it_is_
     winner = stage.request(request_id)["matched_mechanic_id"]
     [loser] = set(pages) - {winner}
     expect(pages[winner].get_by_role("heading", name="Your job")).to_be_visible()
-    expect(ending(pages[loser], request_id)).to_have_text("Taken. Another mechanic was faster.")
+    expect(ending(pages[loser], request_id)).to_have_text("Taken by another mechanic.")
     expect(offer(pages[loser], request_id)).to_have_count(0)
     told = {winner: "yours", loser: "time_was_up" if loser == cast.favourite.id else "taken"}
     for mechanic, page in pages.items():

@@ -65,7 +65,7 @@ def test_the_favourite_is_silent_and_somebody_else_comes(
     expect(dmitri.get_by_role("heading", name="Your job")).to_be_visible()
     headline(carla, "Dmitri Volkov accepted")
     expect(carla.get_by_text("somebody else than you asked for")).to_be_visible()
-    expect(ending(maria, request_id)).to_have_text("Taken. Another mechanic was faster.")
+    expect(ending(maria, request_id)).to_have_text("Taken by another mechanic.")
 
 
 def test_the_favourite_accepts_by_keyboard(stage: Stage, windows: Windows, cast: Cast) -> None:

@@ -181,6 +181,9 @@ async def test_a_mechanic_reads_what_became_of_every_offer(desk: Desk) -> None:
     wanted[taken := await desk.asked(by_name=False)] = "taken"
     await desk.answer(commands.AcceptOffer, taken, otto)
     await desk.order(commands.CompleteSession(taken, None, commands.Actor("operator", "1")))
+    wanted[given := await desk.asked(by_name=False)] = "assigned"
+    operator = commands.Actor("operator", "1")
+    await desk.order(commands.AssignMechanic(given, desk.cast.others[1], operator))
     wanted[declined := await desk.asked(by_name=False)] = "declined"
     await desk.answer(commands.DeclineOffer, declined, fay)
     still_open = await desk.asked(by_name=False)

@@ -133,6 +133,7 @@ class Figures:
     offers: Mapping[str, Mapping[str, Offers]]
     requests: Mapping[str, Mapping[str, Requests]]
     fallbacks: Mapping[str, int]
+    notes: Mapping[str, int]
 
     @property
     def all_offers(self) -> Offers:

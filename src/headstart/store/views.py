@@ -41,9 +41,10 @@ class PersonalViewStore(Postgres):
         return BoardStore(self._executor)
 
     async def figures(self, span: Span) -> Figures:
-        """By three statements, a moment apart."""
+        """By four statements, a moment apart."""
         within = {"begin": span.begin, "end": span.end}
         fallbacks = await self.rows("fallback_figures", **within)
+        notes = await self.rows("note_figures", **within)
         return Figures(
             span=span,
             offers=offers_of([dict(row) for row in await self.rows("offer_figures", **within)]),
@@ -51,6 +52,7 @@ class PersonalViewStore(Postgres):
                 [dict(row) for row in await self.rows("request_figures", **within)]
             ),
             fallbacks={row["reason"]: row["n"] for row in fallbacks},
+            notes={row["note"]: row["n"] for row in notes},
         )
 
     async def offers(self) -> Sequence[Mapping[str, Any]]:

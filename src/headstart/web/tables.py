@@ -22,6 +22,14 @@ ENDINGS = {
     "not_a_favorite": "The mechanic is not a favourite of theirs",
     "error": "An internal error",
 }
+NOTES = {
+    "busy": "Declined: busy",
+    "not_my_field": "Declined: not their field",
+    "too_little_time": "Declined: too little time",
+    "too_little_pay": "Declined: too little pay",
+    "other": "Declined: something else",
+    "set_off_duty": "Set off duty by the system",
+}
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet would carry out
 
 
@@ -129,6 +137,7 @@ def tables(
     return [
         _endings(figures.all_offers),
         _fallbacks(figures),
+        _notes(figures),
         _offers("plan", "Offers by plan", figures, plans),
         _offers("mechanic", "Offers by mechanic", figures, mechanics),
         _offers("day", "Offers by day", figures, _days(figures)),
@@ -176,6 +185,17 @@ def _fallbacks(figures: Figures) -> Table:
             [ENDINGS.get(reason, reason), count, Share(count, total)]
             for reason, count in figures.fallbacks.items()
         ],
+    )
+
+
+def _notes(figures: Figures) -> Table:
+    return Table(
+        "notes",
+        "What was noted about offers",
+        "Why mechanics declined, by those who said it: nobody has to. And how often the system set"
+        " a mechanic off duty, for offers missed one after another.",
+        ["Note", "Offers"],
+        [[NOTES.get(note, note), count] for note, count in figures.notes.items()],
     )
 
 

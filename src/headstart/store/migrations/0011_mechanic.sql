@@ -94,8 +94,11 @@ begin
     from headstart.session_events asked
     left join lateral (
         select e.at,
-               case e.kind when 'request_matched' then 'accepted'
-                   when 'request_cancelled' then 'cancelled' else e.payload ->> 'reason' end as how
+               case
+                   when e.kind = 'request_cancelled' then 'cancelled'
+                   when e.kind = 'reservation_ended' then e.payload ->> 'reason'
+                   when e.actor like 'operator%' then 'assigned'  -- to them, or to another
+                   else 'accepted' end as how
         from headstart.session_events e
         where e.request_id = asked.request_id and e.version > asked.version
           and e.kind in ('reservation_ended', 'request_matched', 'request_cancelled')
@@ -123,6 +126,19 @@ begin
 end
 $$;
 comment on function why_absent is 'Off duty, or on duty and silent.';
+
+create function was_assigned(of_request uuid) returns boolean
+    language plpgsql stable set search_path = '' as $$
+begin
+    return coalesce((
+        select last.actor like 'operator%'
+        from headstart.session_events last
+        where last.request_id = of_request and last.kind = 'request_matched'
+        order by last.version desc
+        limit 1), false);
+end
+$$;
+comment on function was_assigned is 'Whether an operator gave the job to whoever has it.';
 
 -- Of the whole marketplace's latest broadcasts, and of nobody but the one who asks.
 create function my_offers(at_most integer, broadcasts integer)
@@ -170,6 +186,7 @@ begin
             when r.status = 'pending' then null
             when not o.was_there then headstart.why_absent(me, o.at)
             when r.status = 'unfilled' then 'nobody'
+            when headstart.was_assigned(o.request_id) then 'assigned'
             else 'taken' end as outcome
         from offered o
         join headstart.session_requests r on r.id = o.request_id
@@ -267,8 +284,8 @@ begin
     grant insert, update (seen_until, ended) on attendance to headstart_service;
     grant insert, update (note, at) on offer_notes to headstart_service;
 
-    revoke execute on function note_attendance, windows_of, why_absent, my_offers, helped_before
-        from public;
+    revoke execute on function note_attendance, windows_of, why_absent, was_assigned, my_offers,
+        helped_before from public;
     grant execute on function windows_of, helped_before to headstart_service;
     grant execute on function my_offers, helped_before to headstart_mechanic;
     grant execute on function helped_before to headstart_operator;

@@ -41,6 +41,13 @@ from (
     where requested_at >= :begin and requested_at < :end) request
 group by grouping sets ((), (plan_code), (day));
 
+-- note_figures
+-- What was noted about offers in a span: why mechanics said no, and how many were set off duty.
+select note, count(*) as n from headstart.offer_notes
+where at >= :begin and at < :end
+group by note
+order by n desc, note;
+
 -- fallback_figures
 -- Why everybody was asked after all, of the requests made in a span, the most frequent reason first.
 select fallback_reason as reason, count(*) as n

@@ -50,6 +50,7 @@ OUTCOMES: Mapping[str, str] = {
     "not_connected": "It could not reach you: you were on duty, but your page was not connected.",
     "withdrawn": "It was withdrawn.",
     "taken": "Taken by someone faster.",
+    "assigned": "Our team gave it to another mechanic.",
     "nobody": "Nobody accepted in time.",
     FallbackReason.CUSTOMER_SKIPPED: "The customer chose to ask everyone.",
     FallbackReason.OPERATOR: "Our team chose not to wait any longer.",

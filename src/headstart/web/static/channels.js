@@ -5,7 +5,7 @@ import { askForNotices, noticeState } from "./notices.js";
 import { region } from "./region.js";
 import { onScreen, screenState } from "./screen.js";
 import { listenForSound, onSound, soundState, unlock } from "./sound.js";
-import { isLive, onLife } from "./stream.js";
+import { life, onLife } from "./stream.js";
 
 const STATES = {
   sound: {
@@ -21,6 +21,7 @@ const STATES = {
   },
   life: {
     on: ["good", "Connected"],
+    begun: ["", "Connecting"],
     off: ["bad", "Reconnecting by itself"],
   },
   screen: {
@@ -53,7 +54,7 @@ function chip(name, state) {
   return place;
 }
 
-const states = () => ({ sound: soundState(), notices: noticeState(), life: isLive() ? "on" : "off", screen: screenState() });
+const states = () => ({ sound: soundState(), notices: noticeState(), life: life(), screen: screenState() });
 
 export function show() {
   const list = document.getElementById("channels");

@@ -7,7 +7,7 @@ import { leftS, minutesAndSeconds } from "./clock.js";
 import { changedHere, localise, region } from "./region.js";
 
 const EXPLAINED_MS = 60_000;
-const TAKEN = "Taken. Another mechanic was faster.";
+const TAKEN = "Taken by another mechanic.";
 const ENDINGS = {
   matched: TAKEN,
   completed: TAKEN,
@@ -139,9 +139,13 @@ export async function statusOf(id) {
   return answer?.ok ? (await answer.json()).status : null;
 }
 
-// What stood there when the page was opened: somebody has just opened it.
+// What stood there when the page was opened: somebody has just opened it. What waits for them alone
+// goes on calling all the same.
 export function begin() {
-  for (const card of cards(region())) welcome(card, { loud: false });
+  for (const card of cards(region())) {
+    welcome(card, { loud: false });
+    if (!isByName(card)) settle(card.dataset.session);
+  }
 }
 
 // The latest moment until which the server keeps an offer for this mechanic alone.

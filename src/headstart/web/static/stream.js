@@ -25,10 +25,11 @@ let reachable = true;
 let signedOut = false;
 let suspended = false;
 let ready = false;
+let wasReady = false;
 let promise = () => "";
 const listeners = [];
 
-export const isLive = () => ready && reachable && !signedOut;
+export const life = () => (ready && reachable && !signedOut ? "on" : wasReady ? "off" : "begun");
 export const onLife = (listener) => listeners.push(listener);
 
 function isNews(frame) {
@@ -51,7 +52,7 @@ function open(onNews) {
     poll();
   });
   source.addEventListener("ready", () => {
-    [downSince, suspended, ready] = [null, false, true];
+    [downSince, suspended, ready, wasReady] = [null, false, true, true];
     show();
   });
   for (const name of EVENTS) {
