@@ -10,7 +10,13 @@ from tests.docs.test_reference import SOURCE, problem_codes
 from tests.web.conftest import World
 
 Json = dict[str, Any]
-OF_PAGES_ONLY = {"unknown_payment", "unknown_person", "sign_in_failed", "sign_in_unavailable"}
+OF_PAGES_ONLY = {
+    "unknown_table",
+    "unknown_payment",
+    "unknown_person",
+    "sign_in_failed",
+    "sign_in_unavailable",
+}
 
 
 async def document(world: World) -> Json:

@@ -18,6 +18,7 @@ from headstart.web.app import create_app
 from headstart.web.problems import PROBLEM_TYPE, STATUS_OF_REFUSAL
 from tests.web.conftest import World
 
+CROWD_PATIENCE_S = 60.0
 COMMANDS = (
     "acceptance",
     "declination",
@@ -193,6 +194,7 @@ async def test_hundreds_accept_at_once_and_one_wins(world: World) -> None:
         await people.add_mechanic(mechanic, "Somebody")  # type: ignore[arg-type]
     request_id = await world.book()
     limits = asyncio.Semaphore(100)
+    world.client.timeout = CROWD_PATIENCE_S
 
     async def accept(mechanic: UUID) -> int:
         async with limits:
