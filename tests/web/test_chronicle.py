@@ -134,7 +134,8 @@ async def test_only_what_the_rules_would_accept_is_offered_and_it_wants_to_be_me
     assert offered(page) == {"release", "completion", "cancellation"}
     assert "29.99 CAD" in page
     await does(world, request, "cancellation")
-    page = await page_of(world, request)
+    page = await page_of(world, request, "?said=cancellation")
+    assert "Whatever was held or paid goes back." in page, "of a hold or a free plan, nothing does"
     assert offered(page) == set()
     assert "give back" in page
     assert "Match with Otto" in steps(page)[-2]

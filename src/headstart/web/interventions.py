@@ -95,7 +95,7 @@ INTERVENTIONS = (
         "The request ends. Whatever was held is let go, whatever was paid is refunded, and nobody"
         " comes. This cannot be undone.",
         "End it for good, and give the money back.",
-        "The request is cancelled. The money is on its way back.",
+        "The request is cancelled. Whatever was held or paid goes back.",
         commands.CancelRequest,
         _plain(commands.CancelRequest),
         dangerous=True,
