@@ -102,11 +102,11 @@ from pg_roles r where r.rolname = current_user;
 select count(*) as number,
        extract(epoch from headstart.clock() - min(due_at))::double precision as late_s
 from headstart.session_requests
-where due_at < headstart.clock() - :patience::interval;
+where due_at < (select headstart.clock()) - :patience::interval;
 
 -- stuck_operations
 -- What is owed at the payment service and does not get done, and what needs a person.
-select count(*) filter (where due_at < headstart.clock() - :patience::interval) as stuck,
+select count(*) filter (where due_at < (select headstart.clock()) - :patience::interval) as stuck,
        count(*) filter (where state = 'refused') as refused
 from headstart.stripe_operations
 where due_at is not null or state = 'refused';

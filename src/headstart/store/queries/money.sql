@@ -100,7 +100,7 @@ with doubtful as (
     select i.checkout_session_id as subject, i.created_at as since
     from headstart.intakes i
     where i.status = 'checkout' and i.checkout_session_id is not null
-      and i.created_at < headstart.clock() - :patience::interval
+      and i.created_at < (select headstart.clock()) - :patience::interval
       and i.checkout_expires_at > clock_timestamp() - :given_up_after::interval
     union all
     select p.payment_intent_id, p.seen_at
@@ -108,7 +108,7 @@ with doubtful as (
     join headstart.session_requests r on r.payment_intent_id = p.payment_intent_id
     where p.amount_capturable > 0
        and (r.status in ('pending', 'matched')
-                and p.capture_before < headstart.clock() + :hold_margin::interval
+                and p.capture_before < (select headstart.clock()) + :hold_margin::interval
             or r.status in ('completed', 'unfilled', 'cancelled')
                 and not exists (  -- else a person sees to it
                     select from headstart.stripe_operations o
@@ -128,7 +128,7 @@ from doubtful
 where not exists (
     select from headstart.stripe_operations o
     where o.key = 'look:' || subject
-      and (o.state = 'due' or o.settled_at > headstart.clock() - :patience::interval))
+      and (o.state = 'due' or o.settled_at > (select headstart.clock()) - :patience::interval))
 order by since
 limit :limit;
 
@@ -167,7 +167,7 @@ select 'hold_ends.' || p.payment_intent_id,
 from headstart.payments p
 join headstart.session_requests r on r.payment_intent_id = p.payment_intent_id
 where p.amount_capturable > 0 and r.status in ('pending', 'matched')
-  and p.capture_before < headstart.clock() + :hold_margin::interval
+  and p.capture_before < (select headstart.clock()) + :hold_margin::interval
 union all
 select 'quarantined.' || e.id,
        'quarantined', null, e.type, coalesce(nullif(e.object_id, ''), e.id), null,
