@@ -6,22 +6,21 @@ Between leaving and coming back the browser keeps a sealed note, and nobody else
 
 import hmac
 import json
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import httpx
 import structlog
-from cryptography.fernet import Fernet, InvalidToken
 
 from headstart.app.ports import Credential
 from headstart.identity.bearers import BadToken, Bearers, Trusted, verified
 from headstart.identity.issuers import require_safe_url
 from headstart.identity.key_sets import FRESH_S, Documents
+from headstart.identity.seals import Box
 from headstart.identity.signing_in import (
     AWAY_S_MAX,
     Client,
@@ -47,7 +46,7 @@ class Provider:
     client: Client
     bearers: Bearers
     documents: Documents
-    seals: Fernet
+    seals: Box
     new_bytes: Callable[[int], bytes]
     now: Callable[[], datetime]
     clock: Callable[[], float]
@@ -65,8 +64,9 @@ class Provider:
         state, nonce, verifier = (self.new_bytes(SECRET_BYTES).hex() for _ in range(3))
         address = self._oauth().address(endpoint, state=state, nonce=nonce, verifier=verifier)
         note = {"state": state, "nonce": nonce, "verifier": verifier, "then": then}
-        sealed = self.seals.encrypt_at_time(json.dumps(note).encode(), self._seconds())
-        return Departure(address, sealed.decode())
+        note["at"] = str(self._seconds())
+        sealed = self.seals.seal(json.dumps(note).encode())
+        return Departure(address, urlsafe_b64encode(sealed).decode())
 
     async def finish(self, note: str, answer: Mapping[str, str]) -> tuple[Credential, str]:
         """Who came back with this note and this answer, and where they wanted to go.
@@ -102,10 +102,12 @@ class Provider:
 
     def _open(self, note: str) -> Mapping[str, str]:
         try:
-            opened = self.seals.decrypt_at_time(note, AWAY_S_MAX, self._seconds())
-        except (InvalidToken, ValueError, TypeError) as error:
-            raise SignInFailed("the note is not ours, or too old") from error
+            opened = self.seals.open(urlsafe_b64decode(note))
+        except ValueError as error:
+            raise SignInFailed("the note is not ours") from error
         left_with: Mapping[str, str] = json.loads(opened)
+        if self._seconds() - int(left_with["at"]) > AWAY_S_MAX:
+            raise SignInFailed("the note is too old")
         return left_with
 
     async def _endpoint(self, name: str) -> str:
@@ -139,11 +141,6 @@ class Provider:
 
     def _seconds(self) -> int:
         return int(self.now().timestamp())
-
-
-def note_seals(secret: str) -> Fernet:
-    """Seals the notes, by a key of its own made from the service's secret."""
-    return Fernet(urlsafe_b64encode(hmac.digest(secret.encode(), b"sign-in note", sha256)))
 
 
 def _same(one: str, other: str) -> bool:

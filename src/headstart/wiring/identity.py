@@ -10,8 +10,8 @@ from headstart.identity.bearers import Bearers, Trusted
 from headstart.identity.issuers import Issuer, issuers_of
 from headstart.identity.key_sets import Documents, KeySet
 from headstart.identity.keys import Ed25519Keys, key_from
-from headstart.identity.oidc import Provider, note_seals
-from headstart.identity.seals import Seals
+from headstart.identity.oidc import Provider
+from headstart.identity.seals import Box, Seals
 from headstart.identity.sessions import Sessions
 from headstart.identity.signing_in import Client
 from headstart.identity.standing import Standing
@@ -102,7 +102,7 @@ def _provider(settings: Settings, bearers: Bearers, documents: Documents) -> Pro
         client,
         bearers,
         documents,
-        note_seals(_token_secret(settings)),
+        Box(_token_secret(settings), b"sign-in note", token_bytes),
         token_bytes,
         real_time,
         time.monotonic,
