@@ -273,6 +273,10 @@ class Settings(RealtimeSettings):
                 "HEADSTART_JWT_SECRET can be guessed: make one with `openssl rand -base64 48`"
             )
         if self.public_url is None:
+            if self.host not in LOOPBACK or self.trusted_hosts:
+                raise ValueError(
+                    "HEADSTART_PUBLIC_URL must be set in production for others than this machine"
+                )
             return
         address = urlsplit(self.public_url)
         if address.scheme not in ("http", "https") or not address.hostname or address.query:

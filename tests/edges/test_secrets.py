@@ -113,6 +113,8 @@ def test_a_secret_is_not_printed() -> None:
     ("environment", "says"),
     [
         ({"HEADSTART_PUBLIC_URL": "http://app.example"}, "https://"),
+        ({"HEADSTART_HOST": "0.0.0.0"}, "HEADSTART_PUBLIC_URL must be set"),
+        ({"HEADSTART_TRUSTED_HOSTS": "app.example"}, "HEADSTART_PUBLIC_URL must be set"),
         ({"HEADSTART_PUBLIC_URL": "app.example"}, "no address"),
         ({"HEADSTART_PUBLIC_URL": "ftp://app.example"}, "no address"),
         ({"HEADSTART_ALLOWED_ORIGINS": "*"}, "no origin"),
