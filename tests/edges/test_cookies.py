@@ -51,6 +51,21 @@ async def test_each_sign_in_is_a_new_session_and_ends_the_old_one(world: World) 
     assert (await world.client.get("/dashboard", headers=first)).status_code == 401
 
 
+async def test_one_may_sign_out_on_every_page(world: World) -> None:
+    request_id = await world.book()
+    for who, pages in (
+        (world.customer, ("/", "/dashboard", "/intake?plan=free", f"/requests/{request_id}")),
+        (world.customer, ("/messages", "/plans", f"/favourites/{world.cast.favorite}")),
+        (world.mechanic(world.cast.favorite), ("/mechanic", "/mechanic/history")),
+        (world.operator, ("/admin", f"/admin/requests/{request_id}", "/admin/flags")),
+        (world.operator, ("/admin/analytics",)),
+    ):
+        for path in pages:
+            page = await world.client.get(path, headers=who | {"Accept": "text/html"})
+            assert page.status_code == 200, path
+            assert page.text.count('method="post" action="/sign-out"') == 1, path
+
+
 async def test_signing_out_clears_what_the_browser_keeps(world: World) -> None:
     own = {"Origin": str(world.client.base_url).rstrip("/")}
     signed_in = await world.browser(Role.CUSTOMER, world.cast.customer)

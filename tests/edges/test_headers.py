@@ -63,7 +63,7 @@ EVERYWHERE = {
 async def test_every_answer_carries_them_whatever_it_says(world: World) -> None:
     asked = [
         *(("GET", path, {}) for path in (*PAGES, "/healthz", "/api/v1/openapi.json")),
-        ("GET", "/static/style.css", {}),
+        *(("GET", f"/static/{name}", {}) for name in ("style.css", "page.js", "mark.svg")),
         ("GET", "/static/nothing.css", {}),
         ("GET", "/", {"Host": "evil.example"}),
         ("POST", "/webhooks/stripe", {}),
@@ -81,6 +81,9 @@ async def test_every_answer_carries_them_whatever_it_says(world: World) -> None:
         assert EVERYWHERE.items() <= dict(answer.headers).items(), (method, path)
         kept = "no-cache" if path.startswith("/static/") else "no-store"
         assert answer.headers["cache-control"] == kept, (method, path)
+        kind = answer.headers.get("content-type", "")
+        assert kind or not answer.content, path
+        assert "json" in kind or kind.endswith("; charset=utf-8"), (path, kind)
         assert "server" not in answer.headers
         assert "x-powered-by" not in answer.headers
 

@@ -46,7 +46,7 @@ async def test_hostile_text_stays_text_on_every_page(world: World) -> None:
     [
         *("/static/", "/static", "/static/..%2fapp.py", "/static/%2e%2e/app.py", "/.git/config"),
         *("/static/..%5c..%5capp.py", "/static/%2e%2e%2f%2e%2e%2fsettings.py", "/.env"),
-        *("/static/%00style.css", "/static//etc/passwd"),
+        *("/static/%00style.css", "/static//etc/passwd", "/static/%252e%252e/app.py"),
     ],
 )
 async def test_no_path_leads_out_of_the_static_files(path: str, world: World) -> None:
@@ -69,6 +69,14 @@ async def test_a_token_in_an_address_is_nobodys(world: World) -> None:
         assert answer.status_code == 401
 
 
+async def test_what_is_encoded_twice_is_decoded_once(world: World) -> None:
+    """And shown as what is left: what is judged is what is used."""
+    path = "/intake?plan=free&concern=%253Cb%253E%2526lt%253B"
+    page = await world.client.get(path, headers=world.customer | PAGE)
+    assert "%3Cb%3E%26lt%3B" in page.text
+    assert "<b>" not in page.text
+
+
 async def test_a_parameter_given_twice_counts_once(world: World) -> None:
     page = await world.client.get(
         "/intake?plan=standard&plan=free&urgent=true&urgent=false", headers=world.customer | PAGE
@@ -86,6 +94,8 @@ async def test_what_was_tried_in_vain_is_logged_without_its_secret(world: World)
     refused = [one for one in logged if one["event"] == "access_refused"]
     assert {one["code"] for one in refused} == {"unauthenticated", "forbidden"}
     assert {one["client"] for one in refused} == {"127.0.0.1"}
+    assert {one["who"] for one in refused} == {"", f"customer:{world.cast.customer}"}
+    assert ("GET", "/api/v1/money-troubles") in [(one["method"], one["path"]) for one in refused]
     assert "refused_at_the_gate" in [one["event"] for one in logged]
     for one in logged:
         line = str(JSONRenderer()(None, "", dict(one)))

@@ -156,6 +156,19 @@ async def test_what_a_login_is_called_is_not_whom_it_speaks_for(
         login, Principal(Role.MECHANIC, cast.second), disabled=False, sign_out=False, by=BY
     )
     assert (await by_table.read(token)).who == Principal(Role.MECHANIC, cast.second)
+    del described[1]["person_claim"]
+    with pytest.raises(UnknownLogin):  # of the same name, but at another provider
+        await reader(pool, described).read(shared(shared_claims(sub=str(cast.favorite))))
+
+
+async def test_a_strength_that_is_demanded_is_looked_at(pool: "Pool") -> None:
+    described = issuers(JWKS_URL)
+    described[1]["must_have"] |= {"aal": "aal2"}
+    bearers = reader(pool, described)
+    assert (await bearers.read(shared(shared_claims(aal="aal2")))).who == CUSTOMER
+    for weaker in ("aal1", None, "", ["aal2"]):
+        with pytest.raises(BadToken):
+            await bearers.read(shared(shared_claims(aal=weaker)))
 
 
 async def test_roles_may_be_called_otherwise_there(pool: "Pool") -> None:

@@ -52,6 +52,20 @@ def test_a_door_is_open_exactly_where_the_table_is() -> None:
         door(Operation.FRONT_READ)
 
 
+def test_a_safe_method_changes_nothing() -> None:
+    """But for a booking's way back from the payment page, which settles what Stripe says was paid,
+    and a sign-in, which answers the browser that began it; the first pages of a booking show."""
+    reading = (".read", ".list", ".audit", ".open")
+    app = app_with(*ROUTERS, demo.router)
+    others = {
+        path
+        for method, path, names in doors_of(app)
+        if method in ("GET", "HEAD") and path not in FILES
+        if not all(one.label.endswith(reading) for one in names)
+    }
+    assert others == {"/plans", "/intake", "/intake/success", "/sign-in", "/sign-in/callback"}
+
+
 def test_every_row_of_the_table_has_a_route() -> None:
     app = app_with(*ROUTERS, demo.router)
     named = {one for _, path, names in doors_of(app) for one in names if path not in FILES}

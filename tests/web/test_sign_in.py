@@ -4,14 +4,17 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from headstart.app.ports import Login
 from headstart.core.access import Principal, Role
+from headstart.identity.signing_in import AWAY_S_MAX
 from tests.identity.forge import issuers
 from tests.identity.provider import (
     CLIENT_ID,
@@ -95,7 +98,12 @@ async def test_somebody_signs_in_looks_at_their_pages_and_signs_out(site: Site) 
     refused = await site.browser.get("/dashboard", headers={"Accept": "text/html"})
     assert refused.status_code == 401
     assert 'href="/sign-in?then=%2Fdashboard"' in refused.text
-    arrived = await site.sign_in("/dashboard")
+    with capture_logs() as logged:
+        arrived = await site.sign_in("/dashboard")
+    [told] = [one for one in logged if one["event"] == "signed_in"]
+    assert told["person"] == str(site.world.cast.customer)
+    assert told["subject"] == "auth0|7"
+    assert told["client"] == "127.0.0.1"
     assert (arrived.status_code, arrived.headers["location"]) == (303, "/dashboard")
     assert (await site.browser.get("/dashboard")).status_code == 200
     cookie = site.browser.cookies["headstart_session"]
@@ -164,11 +172,13 @@ TWISTS: list[Json] = [
 
 async def test_what_is_not_exactly_right_signs_nobody_in(site: Site) -> None:
     await site.know(customer(site))
-    for twist in TWISTS:
-        site.provider.twist = twist
-        failed = await site.sign_in()
-        assert (failed.status_code, failed.json()["code"]) == (400, "sign_in_failed"), twist
-        assert "headstart_session" not in site.browser.cookies
+    with capture_logs() as logged:
+        for twist in TWISTS:
+            site.provider.twist = twist
+            failed = await site.sign_in()
+            assert (failed.status_code, failed.json()["code"]) == (400, "sign_in_failed"), twist
+            assert "headstart_session" not in site.browser.cookies
+    assert [one["event"] for one in logged].count("sign_in_failed") == len(TWISTS)
     site.provider.twist = {}
     assert (await site.sign_in()).status_code == 303
 
@@ -186,6 +196,11 @@ async def test_nobody_is_signed_in_by_another_browsers_answer(site: Site) -> Non
     assert (await site.world.client.get(back, headers=forged)).status_code == 400
     assert (await site.browser.get(back)).status_code == 303
     assert (await site.browser.get(back)).status_code == 400, "once"
+    back, provider = await site.leave(), site.world.service.provider
+    assert provider is not None
+    now = provider.now
+    provider.now = lambda: now() + timedelta(seconds=AWAY_S_MAX + 2)
+    assert (await site.browser.get(back)).status_code == 400, "in time"
 
 
 async def test_signing_in_gives_a_new_secret_and_ends_the_session_before(site: Site) -> None:
@@ -199,6 +214,15 @@ async def test_signing_in_gives_a_new_secret_and_ends_the_session_before(site: S
     assert second != first
     old = {"Cookie": f"headstart_session={first}"}
     assert (await site.world.client.get("/dashboard", headers=old)).status_code == 401
+
+
+async def test_nobody_is_signed_in_who_pressed_nothing(site: Site) -> None:
+    """Another site's page that leads a browser here finds the front page and its button."""
+    foreign = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    for pressed, leads_to in (({}, "/"), ({"Sec-Fetch-User": "?1"}, site.provider.address)):
+        led = await site.browser.get("/sign-in", headers=foreign | pressed)
+        assert led.headers["location"].startswith(leads_to)
+        assert ("set-cookie" in led.headers) is bool(pressed)
 
 
 ELSEWHERE = (
@@ -299,6 +323,12 @@ async def test_operators_say_for_whom_a_login_speaks_and_sign_it_out(site: Site)
     nobody = {**why, "role": "customer", "person_id": str(mechanic)}
     put = await world.client.put("/api/v1/logins", json=nobody, headers=world.operator)
     assert (put.status_code, put.json()["code"]) == (422, "does_not_exist")
+    await site.sign_in()
+    out = {**why, "issuer": site.provider.address, "subject": "auth0|7", "sign_out": True}
+    out |= {"role": "customer", "person_id": str(world.cast.customer)}
+    put = await world.client.put("/api/v1/logins", json=out, headers=world.operator)
+    assert put.json()["signed_out_at"] is not None
+    assert (await site.browser.get("/dashboard")).status_code == 401
     half = {**why, "role": "customer"}
     put = await world.client.put("/api/v1/logins", json=half, headers=world.operator)
     assert put.status_code == 422

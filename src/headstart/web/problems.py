@@ -198,8 +198,10 @@ _TRIED_IN_VAIN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 def _asked(request: Request) -> Mapping[str, str]:
-    """What somebody tried, and from where; the path has ids in it and nothing else."""
+    """What somebody tried, who, and from where; the path has ids in it and nothing else."""
+    who = getattr(request.state, "who", None)
     return {
+        "who": f"{who.role.value}:{who.id}" if who else "",
         "method": request.method,
         "path": request.url.path,
         "client": request.scope.get("headstart.client", ""),

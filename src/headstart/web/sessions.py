@@ -1,13 +1,17 @@
 """Page sessions begin and end: the cookie, and where people belong."""
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
 from headstart.app.ports import Login
 from headstart.core.access import Principal, Role
+from headstart.web.edges.gate import CLIENT
 from headstart.web.people import service_of, session_cookie
 
 HOME = {Role.CUSTOMER: "/dashboard", Role.MECHANIC: "/mechanic", Role.OPERATOR: "/admin"}
+
+log = structlog.get_logger()
 
 
 async def begin_session(
@@ -26,6 +30,9 @@ async def begin_session(
         samesite="lax",
         path="/",
     )
+    named = {"issuer": login.issuer, "subject": login.subject} if login else {}
+    client = request.scope.get(CLIENT, "")
+    log.info("signed_in", role=who.role.value, person=str(who.id), client=client, **named)
 
 
 async def end_session(request: Request, answer: Response) -> None:

@@ -19,6 +19,7 @@ _FEATURES = (
     *("magnetometer", "microphone", "midi", "payment", "picture-in-picture", "serial", "usb"),
     *("web-share", "xr-spatial-tracking"),
 )
+_TEXT_AS_WELL = "image/svg+xml"  # says no encoding by itself
 _REVALIDATED = ("/static/",)  # the same for everybody; asked for again, by its tag, every time
 
 
@@ -65,6 +66,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 headers.update({**self._headers, **cross_origin})
                 is_static = scope["path"].startswith(_REVALIDATED)
+                if headers.get("content-type") == _TEXT_AS_WELL:
+                    headers["content-type"] = f"{_TEXT_AS_WELL}; charset=utf-8"
                 headers.setdefault("Cache-Control", "no-cache" if is_static else "no-store")
             await send(message)
 

@@ -29,9 +29,11 @@ router = APIRouter(dependencies=[open_door(Operation.SIGN_IN)])
 
 
 @router.get("/sign-in")
-async def sign_in(service: Headstart, then: Annotated[str, Query()] = "") -> Response:
+async def sign_in(
+    request: Request, service: Headstart, then: Annotated[str, Query()] = ""
+) -> Response:
     """To the identity provider, and afterwards back to a page of ours."""
-    if service.provider is None:
+    if service.provider is None or _was_led_here(request):
         return RedirectResponse("/", HTTPStatus.SEE_OTHER)
     try:
         departure = await service.provider.begin(then if _is_ours(then) else "")
@@ -95,6 +97,13 @@ async def _farewell(provider: Provider | None, found: Speaker | None) -> str | N
     if provider is None or login is None or login.issuer != provider.issuer:
         return None
     return await provider.farewell()
+
+
+def _was_led_here(request: Request) -> bool:
+    """By another site's page, and nobody pressed anything? Whoever is still signed in at the
+    provider may not be asked there, and would be signed in here without knowing."""
+    said = request.headers
+    return said.get("sec-fetch-site") == "cross-site" and said.get("sec-fetch-user") != "?1"
 
 
 def _is_ours(then: str) -> bool:
