@@ -30,6 +30,7 @@ def test_what_libraries_log_is_one_object_each_and_the_driver_s_without_a_trace(
     assert (driver["logger"], driver["said"]) == ("asyncpg.pool", "Failed to connect")
     assert driver["error"] == "ConnectionRefusedError: nobody\nanswers"
     assert "Traceback" not in json.dumps(driver)
+    assert driver["timestamp"].endswith("Z"), "in UTC"
     assert "Traceback" in other["exception"]
     assert (given_up["level"], given_up["error"]) == ("info", "CancelledError: ")
     assert "exception" not in given_up

@@ -79,6 +79,15 @@ def test_the_service_starts_no_program_but_its_database() -> None:
     )
 
 
+def test_no_format_is_made_from_input() -> None:
+    """Where something is filled in by ``format``, the form is ours and stands in the module."""
+    assert who_calls("format", "format_map", "vformat") == {
+        "headstart.app.audit.canonical",
+        "headstart.web.openapi",
+        "headstart.web.story",
+    }
+
+
 def test_no_pattern_is_made_from_input() -> None:
     for module, tree in service():
         for name, call in calls(tree):

@@ -205,6 +205,19 @@ async def test_an_answer_that_is_no_answer_means_try_again(stand: Stand, body: s
             await wire.gateway.create_checkout(stand.order())
 
 
+async def test_nobody_is_asked_whom_a_redirect_names(stand: Stand) -> None:
+    asked: set[str] = set()
+
+    def elsewhere(request: Request, _count: int) -> Response:
+        asked.add(request.url.path)
+        return Response(status_code=307, headers={"Location": "/elsewhere"})
+
+    async with stripe_answering(elsewhere) as wire:
+        with pytest.raises((PaymentsUnavailable, PaymentsRefused)):
+            await wire.gateway.create_checkout(stand.order())
+    assert asked == {"/v1/checkout/sessions"}
+
+
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404])
 async def test_a_no_for_good_is_a_refusal(stand: Stand, status: int) -> None:
     body = '{"error": {"type": "invalid_request_error", "code": "x", "param": "amount"}}'
