@@ -32,7 +32,12 @@ def test_the_operator_watches_the_shop_and_steps_in(
     stage.advance(8.5)
     page.reload()
     expect(card.locator(".age")).to_have_class(re.compile("soon"))
-    card.get_by_role("link", name="Carla").press("Enter")
+    link = card.get_by_role("link", name="Carla")
+    link.focus()
+    other_id = stage.book(stage.customer("Cleo", cast.favourite), cast.favourite)
+    expect(page.locator(f'.request[data-session="{other_id}"]')).to_be_visible()
+    expect(link).to_be_focused()  # news take nobody's place away
+    page.keyboard.press("Enter")
 
     asking = intervene(page, "broadcast")
     cast.customer.post(f"/session-requests/{request_id}/extension").raise_for_status()

@@ -52,7 +52,7 @@ function swap(text, handled = null) {
   if (!fresh) return location.reload();
   heard(fresh.dataset.serverNow);
   if (print(fresh) === printed) return age(old, fresh), page;
-  const focused = old.contains(document.activeElement) ? document.activeElement.id : null;
+  const focused = old.contains(document.activeElement) ? document.activeElement : null;
   for (const one of old.querySelectorAll("details[open]")) {
     fresh.querySelector(`#${one.id}`)?.setAttribute("open", "");
   }
@@ -61,10 +61,17 @@ function swap(text, handled = null) {
   keep(old, fresh);
   old.replaceWith(fresh);
   for (const listener of listeners) listener(old, handled);
-  if (focused !== null) (document.getElementById(focused) ?? document.getElementById("main")).focus();
+  if (focused !== null) (sameIn(fresh, focused) ?? document.getElementById("main")).focus();
   const [was, is] = [old, fresh].map((one) => one.querySelector("[data-headline]")?.textContent);
   if (is && is !== was) announce(is);
   return page;
+}
+
+// Whoever goes from link to link is not sent back to the top by every piece of news.
+function sameIn(fresh, focused) {
+  if (focused.id) return document.getElementById(focused.id);
+  const address = focused.getAttribute("href");
+  return address && fresh.querySelector(`a[href="${CSS.escape(address)}"]`);
 }
 
 // What somebody has begun to fill in stays.
