@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from nats.aio.client import Client
 
 from headstart.app.wakeups import Wakeups
 from headstart.nodes.nats_line import NatsLine
@@ -62,6 +63,30 @@ async def test_an_announcement_wakes_the_others_also_after_the_server_was_killed
         there.clear()
         here.announce()
         await within(there)
+
+
+async def test_it_ends_when_it_is_told_to_even_if_the_client_keeps_that_to_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As nats-py does when it is cancelled while it writes."""
+    writing = asyncio.Event()
+
+    async def flush(_: Client, _timeout: float = 0) -> None:
+        with suppress(asyncio.CancelledError):
+            writing.set()
+            await asyncio.sleep(GUARD_S)
+
+    async with servers() as [server]:
+        wakeups = Wakeups()
+        line = NatsLine([server.url], wakeups, uuid4())
+        running = asyncio.create_task(line.run())
+        await until(lambda: line.is_connected)
+        monkeypatch.setattr(Client, "flush", flush)
+        wakeups.announce()
+        await within(writing)
+        running.cancel()
+        done, _ = await asyncio.wait([running], timeout=GUARD_S)
+        assert running in done
 
 
 async def test_without_any_server_a_service_works_and_its_polling_tells(database: str) -> None:

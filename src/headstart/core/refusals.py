@@ -18,7 +18,7 @@ class Refusal(StrEnum):
     NOT_YOURS = "not_yours", "This request is not yours to change."
     NOT_MATCHED = "not_matched", "This request is not matched with anybody."
     NOT_RESERVED = "not_reserved", "Nobody is being asked alone any more."
-    WINDOW_AT_LIMIT = "window_at_limit", "No more time: everybody else must have time to be asked."
+    WINDOW_AT_LIMIT = "window_at_limit", "They cannot be given any more time."
 
     sentence: str
 

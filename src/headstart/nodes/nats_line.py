@@ -47,6 +47,8 @@ class NatsLine:
             except Exception as error:  # whatever it is, polling goes on and so must this
                 log.warning("nats_cut_off", error=f"{type(error).__name__}: {error}")
             self.is_connected = False
+            if _is_cancelled():
+                raise asyncio.CancelledError
             self._servers.rotate(-1)
             await asyncio.sleep(RETRY_S)
 
@@ -60,7 +62,7 @@ class NatsLine:
                 await client.flush(FLUSH_S)
             self.is_connected = True
             self._wakeups.wake()  # whatever was said before
-            while client.is_connected:
+            while client.is_connected and not _is_cancelled():
                 if await self._is_to_tell():
                     await client.publish(SUBJECT, self._process)
                     await client.flush(FLUSH_S)  # what is announced meanwhile is told in one
@@ -102,6 +104,12 @@ class NatsLine:
     async def _on_end(self) -> None:
         self.is_connected = False
         self._to_tell.set()
+
+
+def _is_cancelled() -> bool:
+    """Asked, because the client keeps to itself that it was, while it writes."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _reported(error: Exception) -> None:

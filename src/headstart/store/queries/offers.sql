@@ -39,12 +39,12 @@ returning note;
 -- send_away
 -- Set off duty whoever has let the last so many windows go by that reached them, one after another
 -- and since they came on duty; with the request of the last one. Only those are looked at of whom a
--- window has ended lately.
+-- window has ended so lately.
 with lately as (
     select distinct (payload ->> 'mechanic')::uuid as mechanic_id
     from headstart.session_events
-    where kind = 'reservation_ended' and actor <> 'import'
-      and at > (select headstart.clock()) - :looking_back::interval
+    where kind = 'reservation_ended' and payload ->> 'reason' = 'no_response'
+      and actor <> 'import' and at > (select headstart.clock()) - :looking_back::interval
 ), silent as (
     select there.mechanic_id, (array_agg(judged.request_id order by judged.began_at desc))[1] as last
     from lately
