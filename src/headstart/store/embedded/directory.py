@@ -70,8 +70,8 @@ class DataDirectory:
 
     def end_orphan(self, patience_s: float) -> None:
         """Stop a server that has neither owner nor watcher any more. The common case has none."""
-        give_up_at = time.monotonic() + patience_s
-        while self.is_server(pid := self.pid_on_file()) and time.monotonic() < give_up_at:
+        pid, give_up_at = self.pid_on_file(), time.monotonic() + patience_s  # the file goes first
+        while self.is_server(pid) and time.monotonic() < give_up_at:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
             time.sleep(POLL_S)
