@@ -59,7 +59,7 @@ def test_a_race_for_the_deadline_notices(
 def test_lost_answers_notice_that_keys_are_ignored(database_server: str, tmp_path: Path) -> None:
     environment = broken.in_servers(broken.command_keys_ignored, tmp_path)
     evidence = lost_answers.run(
-        FEW, 1, quiet, database_url=database_server, environment=environment
+        FEW // 2, 1, quiet, database_url=database_server, environment=environment
     )
     assert "the repeated acceptance was answered with 409" in "\n".join(evidence.violations)
 

@@ -218,7 +218,7 @@ async def test_nothing_is_lost_when_everything_is_killed_at_once(data: DataDirec
     with owner_of(data) as (owner, dsn):
         await note(dsn, "power cut")
         killed = data.pid_on_file()
-        for pid in (owner.pid, watcher_of(killed), killed):
+        for pid in (watcher_of(killed), killed, owner.pid):  # a watcher left would end it politely
             os.kill(pid, signal.SIGKILL)
     assert data.pid_on_file() == killed  # stale
     with running(data.path, settings=QUICK) as dsn:
