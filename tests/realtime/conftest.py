@@ -145,7 +145,9 @@ async def shared_world(postgres: str) -> AsyncIterator[World]:
     admin = await asyncpg.connect(with_database(postgres, "postgres"))
     try:
         await admin.execute(f"create database {name} template headstart")
-        async with world_on(with_database(postgres, name)) as world:
+        async with world_on(
+            with_database(postgres, name), HEADSTART_RATE_ADDRESS_PER_MINUTE=1_000_000
+        ) as world:
             world.service.hub.limits = replace(world.service.hub.limits, tick_s=0.1)
             yield world
         await admin.execute(f"drop database {name} with (force)")
