@@ -30,6 +30,7 @@ from headstart.core.request import CustomerId
 from headstart.lab.canaries import (
     CONTACT,
     ENTITLED,
+    PAYMENT,
     PERSONAL,
     Sighting,
     account_of,
@@ -37,6 +38,7 @@ from headstart.lab.canaries import (
     is_entitled,
     sightings,
 )
+from headstart.payments.sandbox.ids import fresh_id
 from headstart.settings import Mode
 from headstart.store.people import PeopleStore
 from headstart.web import app as web_app
@@ -330,3 +332,11 @@ async def test_a_canary_is_heard_however_it_is_written() -> None:
     ):
         assert {one.whose for one in sightings(written)} == {"ada"}
     assert sightings("a canary in a coal mine, and its phone") == set()
+
+
+async def test_a_payment_is_heard_and_a_seal_is_not() -> None:
+    payment = fresh_id("pi_")
+    for written in (payment, f'"{payment}"', f"of {payment}.", f"{payment}_secret_{'x' * 25}"):
+        assert {one.what for one in sightings(written)} == {PAYMENT}
+    for sealed in (f"pi_{'A' * 61}", f"id: x-re_{'7' * 59}", "pi_" + "a" * 19):
+        assert sightings(sealed) == set()

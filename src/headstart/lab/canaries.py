@@ -15,7 +15,13 @@ CHECKOUT, PAYMENT = "checkout session", "payment"
 PERSONAL = frozenset({SURNAME, ACCOUNT, PHONE, CONTACT, CALL})
 
 _SUNG = re.compile(rf"({'|'.join(sorted(PERSONAL))})([a-z]*)", re.IGNORECASE)
-_IDS = {CHECKOUT: re.compile(r"\bcs_test_\w+"), PAYMENT: re.compile(r"\b(?:pi|ch|re|py)_\w{12,}")}
+_IDS = {
+    CHECKOUT: re.compile(r"\bcs_test_\w+"),
+    # As long as Stripe's are, and no part of a longer word: what is sealed may look like anything.
+    PAYMENT: re.compile(
+        r"(?<![\w-])(?:pi|ch|re|py)_[A-Za-z0-9]{24,32}(?:_secret_\w+)?(?![\w-])", re.ASCII
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
