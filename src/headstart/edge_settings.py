@@ -25,7 +25,7 @@ SECRETS = (
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[1-9]\d{0,4})?")
 _LISTS = (
     *("HEADSTART_TRUSTED_HOSTS", "HEADSTART_TRUSTED_PROXIES", "HEADSTART_ALLOWED_ORIGINS"),
-    "STRIPE_WEBHOOK_SECRET",
+    *("HEADSTART_PLAIN_HOSTS", "STRIPE_WEBHOOK_SECRET"),
 )
 
 
@@ -46,6 +46,12 @@ class EdgeSettings(BaseSettings):
         default=[],
         alias="HEADSTART_ALLOWED_ORIGINS",
         description="Sites, comma-separated, whose pages may use the API with a bearer token.",
+    )
+    plain_hosts: Annotated[list[str], NoDecode] = Field(
+        default=[],
+        alias="HEADSTART_PLAIN_HOSTS",
+        description="Hosts of the database or of NATS, comma-separated, that production may reach"
+        " without verified TLS: the network up to them is yours alone.",
     )
     rate_accepts_per_minute: int = Field(
         default=600,

@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, model_validator
 
 from headstart.edge_settings import EdgeSettings
-
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+from headstart.plain_lines import LOOPBACK
 
 
 class RealtimeSettings(EdgeSettings):

@@ -11,7 +11,8 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from headstart.core.policy import OfflinePolicy, Policy, require_room_to_broadcast
-from headstart.realtime_settings import LOOPBACK, RealtimeSettings
+from headstart.plain_lines import LOOPBACK, plain_databases, plain_nats
+from headstart.realtime_settings import RealtimeSettings
 from headstart.secrecy import is_weak
 
 JWT_SECRET_CHARACTERS_MIN = 32
@@ -272,6 +273,7 @@ class Settings(RealtimeSettings):
             raise ValueError(
                 "HEADSTART_JWT_SECRET can be guessed: make one with `openssl rand -base64 48`"
             )
+        self._check_lines()
         if self.public_url is None:
             if self.host not in LOOPBACK or self.trusted_hosts:
                 raise ValueError(
@@ -283,6 +285,25 @@ class Settings(RealtimeSettings):
             raise ValueError("HEADSTART_PUBLIC_URL is no address: write https://app.example")
         if address.scheme == "http" and address.hostname not in LOOPBACK:
             raise ValueError("HEADSTART_PUBLIC_URL must begin with https:// in production")
+
+    def _check_lines(self) -> None:
+        """Others read what is not encrypted, and answer in the place of who is not verified."""
+        databases = {
+            "DATABASE_URL": self.database_url,
+            "HEADSTART_OWNER_URL": self.owner_url,
+            "HEADSTART_LISTEN_URL": self.listen_url,
+        }
+        for name, address in databases.items():
+            if set(plain_databases(address or "")) - set(self.plain_hosts):
+                raise ValueError(
+                    f"{name} leads to another machine: add sslmode=verify-full and sslrootcert=…,"
+                    " or name the host in HEADSTART_PLAIN_HOSTS if the network is yours alone"
+                )
+        if any(set(plain_nats(one)) - set(self.plain_hosts) for one in self.nats_servers):
+            raise ValueError(
+                "HEADSTART_NATS_URL leads to another machine: write tls://host:4222, or name the"
+                " host in HEADSTART_PLAIN_HOSTS if the network is yours alone"
+            )
 
     def _check_sign_in(self) -> None:
         if self.oidc_issuer is None:

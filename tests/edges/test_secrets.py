@@ -65,15 +65,15 @@ def test_production_does_not_start_with_the_sandboxs_secret() -> None:
 
 
 VALUES = {
-    "DATABASE_URL": "postgresql://headstart:hidden@db.example/headstart",
-    "HEADSTART_OWNER_URL": "postgresql://owner:hidden@db.example/headstart",
-    "HEADSTART_LISTEN_URL": "postgresql://headstart:hidden@direct.example/headstart",
+    "DATABASE_URL": "postgresql://headstart:hidden@db.example/headstart?sslmode=verify-full",
+    "HEADSTART_OWNER_URL": "postgresql://owner:hidden@db.example/headstart?sslmode=verify-full",
+    "HEADSTART_LISTEN_URL": "postgresql://headstart:hidden@direct.example/h?sslmode=verify-full",
     "HEADSTART_JWT_SECRET": STRONG,
     "STRIPE_SECRET_KEY": "sk_test_from_a_file",
     "STRIPE_WEBHOOK_SECRET": "whsec_one,whsec_two",
     "HEADSTART_ISSUERS": "[]",
     "HEADSTART_OIDC_CLIENT_SECRET": "shown-to-the-provider-only",
-    "HEADSTART_NATS_URL": "nats://headstart:hidden@nats.example:4222",
+    "HEADSTART_NATS_URL": "tls://headstart:hidden@nats.example:4222",
     "HEADSTART_SUPABASE_KEY": "sb_secret_from_a_file",
     "HEADSTART_CHECKPOINT_KEY": "NrDO7Bl1VtD8Q0pYxYJHaNrDO7Bl1VtD8Q0pYxYJHaA=",
 }

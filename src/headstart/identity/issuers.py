@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from headstart.core.access import Role
+from headstart.plain_lines import LOOPBACK
 
 SharedAlgorithm = Literal["HS256", "HS384", "HS512"]
 PublicAlgorithm = Literal[
@@ -14,7 +15,6 @@ PublicAlgorithm = Literal[
 ]
 SECRET_BYTES_MIN: Mapping[str, int] = {"HS256": 32, "HS384": 48, "HS512": 64}  # RFC 7518, 3.2
 SECRET_CHARACTERS_DIFFERENT_MIN = 10
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _THEIR_OWN_TO_EDIT = frozenset({"user_metadata", "raw_user_meta_data", "unsafe_metadata"})
 
 
@@ -76,7 +76,7 @@ def issuers_of(described: Iterable[Mapping[str, Any]], setting: str) -> tuple[Is
 def require_safe_url(url: str, name: str) -> None:
     """ValueError unless it is https, or http to this machine."""
     parts = urlsplit(url)
-    safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
     if not safe or not parts.hostname or parts.username is not None or parts.fragment:
         raise ValueError(f"{name} must be an https address")
 
