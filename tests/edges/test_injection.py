@@ -1,6 +1,6 @@
 """Hostile text stays text, hostile paths lead nowhere, and errors tell nothing."""
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from structlog.processors import JSONRenderer
@@ -102,6 +102,27 @@ async def test_what_was_tried_in_vain_is_logged_without_its_secret(world: World)
         assert "canary" not in line
         assert world.customer["Authorization"][20:] not in line
         assert "\n" not in line
+
+
+async def test_bad_input_and_broken_rules_are_logged_without_what_was_sent(world: World) -> None:
+    intakes, unknown = "/api/v1/intakes", f"/api/v1/session-requests/{uuid4()}/acceptance"
+    mechanic = world.mechanic(world.cast.favorite)
+    sent = ({"plan": ["canary"]}, {"plan": "canary"}, {"plan": "standard", "concern": "canary\0"})
+    with capture_logs() as logged:
+        typed = world.customer | {"Content-Type": "application/json"}
+        await world.client.post(intakes, content=b"{canary", headers=typed)
+        for body in sent:
+            answer = await world.client.post(intakes, json=body, headers=world.customer)
+            assert answer.status_code == 422
+        await world.client.post(unknown, headers=mechanic)
+    refused = [one for one in logged if one["event"] == "request_refused"]
+    assert [one["code"] for one in refused] == [
+        *("malformed_json", *["invalid"] * len(sent)),
+        "unknown_request",
+    ]
+    assert refused[-1]["who"] == f"mechanic:{world.cast.favorite}"
+    assert (refused[-1]["method"], refused[-1]["path"]) == ("POST", unknown)
+    assert "canary" not in str(logged)
 
 
 async def test_an_error_of_ours_tells_nothing(

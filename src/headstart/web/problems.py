@@ -208,6 +208,15 @@ def _asked(request: Request) -> Mapping[str, str]:
     }
 
 
+def _note(problem: Problem, request: Request) -> None:
+    """What was not done for somebody, and why: bad input, a broken rule, no right to it. The rest
+    is trouble of ours and is told elsewhere."""
+    if problem.status in _TRIED_IN_VAIN:
+        log.warning("access_refused", code=problem.code, **_asked(request))
+    elif problem.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.info("request_refused", code=problem.code, **_asked(request))
+
+
 def install_problem_handlers(app: FastAPI, present: Callable[[Request, Problem], Response]) -> None:
     """Every error of every route is presented to whoever asked; the unexpected is logged."""
 
@@ -215,13 +224,14 @@ def install_problem_handlers(app: FastAPI, present: Callable[[Request, Problem],
         if isinstance(error, PaymentsRefused):
             log.error("payments_refused", code=error.code, status=error.status)
         problem = problem_of(error)
-        if problem.status in _TRIED_IN_VAIN:
-            log.warning("access_refused", code=problem.code, **_asked(request))
+        _note(problem, request)
         return present(request, problem)
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return present(request, _of_validation(error))
+        problem = _of_validation(error)
+        _note(problem, request)
+        return present(request, problem)
 
     async def unexpected(request: Request, error: Exception) -> Response:
         log.error("request_failed", path=request.url.path, exc_info=error)
