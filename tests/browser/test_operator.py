@@ -61,6 +61,12 @@ def test_the_operator_watches_the_shop_and_steps_in(
     page.get_by_role("link", name="Board").click()
     expect(page.locator(".ended").get_by_role("link", name="Carla").first).to_be_visible()
 
+    page.goto(f"/admin/requests/{other_id}")
+    asking = intervene(page, "broadcast")
+    page.context.clear_cookies()  # signed out elsewhere meanwhile
+    asking.get_by_role("button", name="Ask everyone").press("Enter")
+    expect(page.locator("#notice")).to_contain_text("Sign in")
+
 
 def test_without_scripts_the_operator_does_the_same(
     stage: Stage, windows: Windows, cast: Cast

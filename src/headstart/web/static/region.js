@@ -97,6 +97,13 @@ function print(place) {
   return copy.innerHTML;
 }
 
+// A clear no has words of its own: signed out meanwhile, or something not filled in.
+async function refusal(answer) {
+  if (!answer || answer.status >= 500) return "";
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  return page.querySelector("main .lead")?.textContent ?? "";
+}
+
 // Buttons do what they do without scripts, only without leaving the page.
 async function submit(event) {
   const form = event.target;
@@ -107,14 +114,14 @@ async function submit(event) {
   form.querySelector("button").disabled = true;
   try {
     const answer = await fetch(form.action, { method: "POST", headers: { Accept: "text/html" }, body });
-    if (!answer.ok) throw new Error("no page");
+    if (!answer.ok) throw Object.assign(new Error("no page"), { answer });
     changedHere();
     form.reset();
     form.closest("details")?.removeAttribute("open");
     const page = swap(await answer.text(), form.closest("[data-session]")?.dataset.session);
     notice.replaceChildren(...page.getElementById("notice").childNodes);
-  } catch {
-    const words = "That may not have reached us. Press again: doing it twice is harmless.";
+  } catch (error) {
+    const words = (await refusal(error.answer)) || "That may not have reached us. Press again: doing it twice is harmless.";
     notice.replaceChildren(Object.assign(document.createElement("p"), { className: "notice bad", textContent: words }));
     form.querySelector("button").disabled = false;
   }
