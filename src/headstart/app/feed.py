@@ -188,7 +188,7 @@ class Feed:
             frame
             for logged in self._recent
             if logged.cursor > after
-            for frame in frames_for(who, replace(logged, read_at=now), approved)
+            for frame in frames_for(who, logged, approved, now=now)
         ]
 
     async def replay(
@@ -244,7 +244,8 @@ class Feed:
         approved = await self._approved(list(self._ears))
         for logged in page:
             FEED_LAG_S.observe(max(0.0, (logged.read_at - logged.at).total_seconds()))
-            notices = list(_notices(logged))
+            said = audience(logged.request_id, logged.event)
+            notices = [(notice, _frame(notice, logged)) for notice in said]
             for who in self._interested(logged):
                 for notice, frame in notices:
                     if _is_told(who, notice, logged, approved):
@@ -269,20 +270,28 @@ def _could_be_told(who: Principal, logged: LoggedEvent) -> bool:
 
 
 def frames_for(
-    who: Principal, logged: LoggedEvent, approved: Collection[MechanicId]
+    who: Principal,
+    logged: LoggedEvent,
+    approved: Collection[MechanicId],
+    *,
+    now: datetime | None = None,
 ) -> Iterator[Frame]:
-    """The frames of one event for one person; most often none."""
-    for notice, frame in _notices(logged):
-        if _is_told(who, notice, logged, approved):
-            yield frame
+    """The frames of one event for one person; most often none, and then none is made.
 
-
-def _notices(logged: LoggedEvent) -> Iterator[tuple[Notice, Frame]]:
-    """Everything said about one event; a frame is made once, however many are told."""
+    ``now`` is told as the server's time, where the event was read some time ago.
+    """
+    if not _could_be_told(who, logged):
+        return
     for notice in audience(logged.request_id, logged.event):
-        payload = notice_payload(notice, logged)
-        personal = isinstance(notice.to, OneMechanic)
-        yield notice, Frame(logged.cursor, notice.topic, notice.event, payload, personal)
+        if _is_told(who, notice, logged, approved):
+            yield _frame(notice, replace(logged, read_at=now) if now else logged)
+
+
+def _frame(notice: Notice, logged: LoggedEvent) -> Frame:
+    """What is said; the same for everybody who is told."""
+    payload = notice_payload(notice, logged)
+    personal = isinstance(notice.to, OneMechanic)
+    return Frame(logged.cursor, notice.topic, notice.event, payload, personal)
 
 
 def _is_told(

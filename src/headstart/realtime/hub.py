@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -162,7 +161,7 @@ class Hub:
         return [
             frame
             for logged in standing
-            for frame in frames_for(who, replace(logged, read_at=bookmark.now), approved)
+            for frame in frames_for(who, logged, approved, now=bookmark.now)
         ]
 
     # --- the loop --------------------------------------------------------------------------------
