@@ -18,6 +18,7 @@ from headstart.core.facts import Facts, MechanicFacts
 from headstart.core.request import CustomerId, IntakeId, Matched, MechanicId, RequestId
 from headstart.core.request import SessionRequest as Request
 from headstart.lab.simulation.books import Books
+from headstart.lab.simulation.virtual_time import napping
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -182,8 +183,8 @@ class Transaction:
     """What one transaction has changed so far, and the locks it holds until it ends."""
 
     __slots__ = (
-        *("_database", "_held", "began_s", "owed_s", "xid"),
-        *("books", "checkouts", "events", "intakes", "receipts", "requests"),
+        *("_books", "_database", "_held", "began_s", "owed_s", "xid"),
+        *("checkouts", "events", "intakes", "receipts", "requests"),
     )
 
     def __init__(self, database: "ModelDatabase") -> None:
@@ -197,7 +198,14 @@ class Transaction:
         self.events: list[StoredEvent] = []
         self.intakes: dict[IntakeId, Intake] = {}
         self.receipts: dict[str, str] = {}
-        self.books = Books()
+        self._books: Books | None = None  # most never write about money
+
+    @property
+    def books(self) -> Books:
+        """What it has written about money."""
+        if self._books is None:
+            self._books = Books()
+        return self._books
 
     def begin_writing(self) -> int:
         """The number that orders this transaction's events in the log."""
@@ -238,23 +246,34 @@ class Transaction:
 
     def commit(self) -> None:
         """Everything at once."""
+        if self._has_written:
+            self._keep()
+        self.end()
+
+    @property
+    def _has_written(self) -> bool:
+        rows = self.requests or self.intakes or self.receipts
+        return bool(rows or self._books or self.checkouts or self.events)
+
+    def _keep(self) -> None:
         state = self._database.state
         for request in self.requests.values():
             state.keep(request)
         state.checkouts |= self.checkouts
         state.intakes |= self.intakes
         state.receipts |= self.receipts
-        state.books.add(self.books)
+        if self._books is not None:
+            state.books.add(self._books)
         for stored in self.events:
             stored.committed_s = self._database.now_s()
             state.append(stored)
-        self.end()
 
     def end(self) -> None:
         """Release what is held; without a commit nothing has happened."""
         if self.xid is not None:
             self._database.running.pop(self.xid, None)
-        self._release(0)
+        if self._held:
+            self._release(0)
 
     def mark(self) -> "Mark":
         """Where a savepoint is."""
@@ -264,7 +283,7 @@ class Transaction:
 
     def back_to(self, mark: "Mark") -> None:
         """Nothing since then has happened. The number stays: it was given out."""
-        self.requests, self.checkouts, self.intakes, self.receipts, self.books = mark.written
+        self.requests, self.checkouts, self.intakes, self.receipts, self._books = mark.written
         del self.events[mark.events :]
         self._release(mark.held)
 
@@ -299,6 +318,7 @@ class ModelDatabase:
         self.next_event_id = 1
         self.ahead_s = 0.0  # the test clock
         self._time_s = asyncio.get_running_loop().time
+        self.nap = napping()
 
     @property
     def horizon(self) -> int:

@@ -22,7 +22,7 @@ from headstart.core.events import SessionRequested
 from headstart.core.request import CustomerId, IntakeId, RequestId, SessionRequest
 from headstart.lab.simulation.books import Debt, Sight
 from headstart.lab.simulation.database import Faults, ModelDatabase, Transaction
-from headstart.lab.simulation.line import Statement
+from headstart.lab.simulation.line import Lone, Statement
 from headstart.store.operations import GIVEN_UP_AFTER, HOLD_MARGIN, PATIENCE
 
 PENDING = ("reserved", "open")
@@ -104,8 +104,10 @@ class _OnTheModel:
         self._faults = faults
         self._transaction = transaction
 
-    def _statement(self) -> Statement:
+    def _statement(self) -> Statement | Lone:
         """One statement, in the transaction or as one of its own."""
+        if self._transaction is None:
+            return Lone(self._database, self._faults)
         return Statement(self._database, self._faults, self._transaction)
 
 

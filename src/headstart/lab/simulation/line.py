@@ -4,13 +4,23 @@ Between two statements of one transaction nothing happens that anybody else coul
 back from the one and the way to the next are waited for together, which saves every third wait.
 """
 
+from collections.abc import Awaitable, Generator
 from typing import Generic, TypeVar
 
 from headstart.app.ports import Unavailable
 from headstart.lab.simulation.database import Faults, ModelDatabase, Transaction
-from headstart.lab.simulation.virtual_time import nap
 
 Inside = TypeVar("Inside")
+
+
+class _NoWait:
+    """What has been waited for already."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
+
+
+NO_WAIT = _NoWait()
 
 
 class _Line:
@@ -23,38 +33,57 @@ class _Line:
         self._faults = faults
         self._transaction = transaction
 
-    async def _travel(self, fails: float, *, owe: bool = False) -> None:
+    def _travel(self, fails: float) -> Awaitable[None]:
+        """One way, after what is owed."""
+        trip_s, cut = self._faults.trip(self._database.random, fails)
+        return self._arrive(trip_s + self._transaction.owed_s, cut)
+
+    def _owe(self, fails: float) -> Awaitable[None]:
+        """One way, to be waited for with the next; but a cut is noticed at once."""
         trip_s, cut = self._faults.trip(self._database.random, fails)
         trip_s += self._transaction.owed_s
-        self._transaction.owed_s = trip_s if owe and not cut else 0.0
-        if cut or not owe:
-            await nap(trip_s, Unavailable("the connection was cut") if cut else None)
+        if cut:
+            return self._arrive(trip_s, cut)
+        self._transaction.owed_s = trip_s
+        return NO_WAIT
+
+    def _arrive(self, wait_s: float, cut: bool) -> Awaitable[None]:
+        self._transaction.owed_s = 0.0
+        return self._database.nap(wait_s, Unavailable("the connection was cut") if cut else None)
 
 
 class Statement(_Line):
-    """In a transaction, or as one of its own."""
+    """In a transaction."""
 
-    __slots__ = ("_alone",)
-
-    def __init__(
-        self, database: ModelDatabase, faults: Faults, transaction: Transaction | None
-    ) -> None:
-        super().__init__(database, faults, transaction or Transaction(database))
-        self._alone = transaction is None
+    __slots__ = ()
 
     async def __aenter__(self) -> Transaction:
         await self._travel(self._faults.before)
-        if self._alone:
-            self._transaction.began_s = self._database.now_s()
         return self._transaction
 
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._alone:
-            if kind is None:
-                self._transaction.commit()
+    def __aexit__(self, kind: type[BaseException] | None, *_: object) -> Awaitable[None]:
+        return NO_WAIT if kind else self._owe(self._faults.after)
+
+
+class Lone(_Line):
+    """A statement that is a transaction of its own."""
+
+    __slots__ = ()
+
+    def __init__(self, database: ModelDatabase, faults: Faults) -> None:
+        super().__init__(database, faults, Transaction(database))
+
+    async def __aenter__(self) -> Transaction:
+        await self._travel(self._faults.before)
+        self._transaction.began_s = self._database.now_s()
+        return self._transaction
+
+    def __aexit__(self, kind: type[BaseException] | None, *_: object) -> Awaitable[None]:
+        if kind:
             self._transaction.end()
-        if kind is None:
-            await self._travel(self._faults.after, owe=not self._alone)
+            return NO_WAIT
+        self._transaction.commit()
+        return self._travel(self._faults.after)
 
 
 class Work(_Line, Generic[Inside]):
@@ -69,7 +98,7 @@ class Work(_Line, Generic[Inside]):
         self._inside = inside
 
     async def __aenter__(self) -> Inside:
-        await self._travel(self._faults.before, owe=True)
+        await self._owe(self._faults.before)
         return self._inside
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:

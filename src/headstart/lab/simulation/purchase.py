@@ -44,16 +44,11 @@ class Purchase:
     reason: str | None = None
     disputed: bool = False
     acts: list[Plain] = field(default_factory=list)
+    page_id: str = field(init=False)
+    payment_id: str = field(init=False)
 
-    @property
-    def page_id(self) -> str:
-        """Of the page."""
-        return f"cs_{self.intake.id}"
-
-    @property
-    def payment_id(self) -> str:
-        """Of the money."""
-        return f"pi_{self.intake.id}"
+    def __post_init__(self) -> None:
+        self.page_id, self.payment_id = f"cs_{self.intake.id}", f"pi_{self.intake.id}"
 
     @property
     def returned(self) -> int:

@@ -53,6 +53,7 @@ class Stripe:
         self._whims = chance((0.0, 0.06, 0.06, 0.2))  # of banks and of the Dashboard
         self._answers: dict[str, tuple[object, object]] = {}
         self._of_intake: dict[IntakeId, Purchase] = {}
+        self._known: dict[str, Purchase] = {}  # by the page, and by the payment
         self._undelivered: dict[str, PaymentEvent] = {}
         self._short_of_money: dict[str, int] = {}
         self._events = 0
@@ -67,6 +68,7 @@ class Stripe:
         expires_at = now + A_PAGE_LASTS
         purchase = Purchase(replace(intake, capture=mode), now, expires_at)
         self._of_intake[intake.id] = purchase
+        self._known |= {purchase.page_id: purchase, purchase.payment_id: purchase}
         return replace(
             purchase.intake,
             status="checkout",
@@ -231,8 +233,7 @@ class Stripe:
 
     def _find(self, id_: str) -> Purchase | None:
         """By the id of the page or of the payment."""
-        known = (one for one in self._of_intake.values() if id_ in (one.page_id, one.payment_id))
-        return next(known, None)
+        return self._known.get(id_)
 
     async def create_checkout(self, order: CheckoutOrder) -> CheckoutSession:
         """The story begins after this."""

@@ -1,7 +1,7 @@
 """What everybody shares: chance, nodes that may not answer, and an honest record."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -17,7 +17,6 @@ from headstart.core.request import MechanicId, RequestId
 from headstart.lab.checkers import History, Plain
 from headstart.lab.simulation.database import ModelDatabase
 from headstart.lab.simulation.nodes import Node
-from headstart.lab.simulation.virtual_time import nap
 
 PATIENCE = (1, 3, 8)  # attempts, before a client gives up without knowing
 RETRY_S_MAX = 1.0
@@ -62,9 +61,9 @@ class Town:
         """The same, when nobody waits for its end."""
         self.tasks.append(asyncio.create_task(life))
 
-    def pause(self, seconds_max: float) -> "asyncio.Future[None]":
+    def pause(self, seconds_max: float) -> Awaitable[None]:
         """For up to this long."""
-        return nap(self.random.uniform(0, seconds_max))
+        return self.database.nap(self.random.uniform(0, seconds_max))
 
     async def ask(self, work: Callable[[Node], Coroutine[Any, Any, Result]]) -> Result:
         """Any node; Unavailable when it does not answer, whatever it may have done."""
