@@ -11,7 +11,7 @@ from uuid import uuid4
 import jwt
 import pytest
 
-from headstart import __main__ as command_line
+from headstart import command_line
 from headstart.settings import Settings
 from headstart.store.people import PeopleStore
 from headstart.store.postgres import connected

@@ -30,6 +30,7 @@ KNOW_EVERYONE = {
     "serving",
     "demonstration",
     "__main__",
+    "command_line",
     "doctor",
     "lab",
 }  # nobody knows them

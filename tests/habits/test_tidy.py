@@ -23,7 +23,7 @@ LONG_FUNCTIONS: dict[str, int] = {}
 
 WRITTEN_BY_HAND = {".py", ".sql", ".js", ".css", ".html"}
 DRAWERS = {"utils", "util", "helpers", "misc"}
-COMMAND_LINE = {"headstart.__main__"}
+COMMAND_LINE = {"headstart.command_line"}
 LEFTOVERS = re.compile(r"\b(TO·DO|FIX·ME|XX·X|HA·CK)\b".replace("·", ""))
 
 Functions = ast.FunctionDef | ast.AsyncFunctionDef

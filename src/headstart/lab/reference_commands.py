@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from headstart.__main__ import app
+from headstart.command_line import app
 
 
 def command_names() -> list[str]:

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
-import headstart.__main__
+import headstart.command_line
 import headstart.lab.chaos.fate
 import headstart.lab.chaos.sabotage
 import headstart.serving
@@ -71,7 +71,7 @@ def _live(order: Order) -> None:
         if order["fate"]:
             headstart.lab.chaos.fate.await_the_end(**order["fate"])
         sys.argv = ["headstart", "serve"]
-        headstart.__main__.main()
+        headstart.command_line.main()
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
