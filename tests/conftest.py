@@ -1,11 +1,12 @@
 """What every test may ask for: a real PostgreSQL, a fresh migrated database, and people in it."""
 
 import asyncio
+import gc
 import os
 import shutil
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -65,6 +66,17 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         if missed:
             terminalreporter.section(banner, sep="!", red=True, bold=True)
             terminalreporter.write_line(f"Skipped: {len(missed)}. {remedy}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported stays: nobody looks for garbage in it, now or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 _tls_context = cache(ssl.create_default_context)
