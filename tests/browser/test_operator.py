@@ -20,6 +20,22 @@ def intervene(page: Page, what: str) -> Locator:
     return place
 
 
+def can_cancel(page: Page) -> None:
+    """The operator, at any time; and then there is nothing more to be done."""
+    ending = intervene(page, "cancellation")
+    ending.get_by_role("button", name="Cancel and give the money back").press("Enter")
+    expect(page.locator("#state")).to_have_text("cancelled")
+    expect(page.get_by_text("Nothing: this request has ended")).to_be_visible()
+
+
+def is_told_to_sign_in(page: Page) -> None:
+    """Whoever was signed out elsewhere meanwhile, and asks everyone."""
+    asking = intervene(page, "broadcast")
+    page.context.clear_cookies()
+    asking.get_by_role("button", name="Ask everyone").press("Enter")
+    expect(page.locator("#notice")).to_contain_text("Sign in")
+
+
 def test_the_operator_watches_the_shop_and_steps_in(
     stage: Stage, windows: Windows, cast: Cast
 ) -> None:
@@ -54,18 +70,12 @@ def test_the_operator_watches_the_shop_and_steps_in(
 
     cast.other.accept(request_id).raise_for_status()
     expect(page.locator("#state")).to_have_text("matched")
-    ending = intervene(page, "cancellation")
-    ending.get_by_role("button", name="Cancel and give the money back").press("Enter")
-    expect(page.locator("#state")).to_have_text("cancelled")
-    expect(page.get_by_text("Nothing: this request has ended")).to_be_visible()
+    can_cancel(page)
     page.get_by_role("link", name="Board").click()
     expect(page.locator(".ended").get_by_role("link", name="Carla").first).to_be_visible()
 
     page.goto(f"/admin/requests/{other_id}")
-    asking = intervene(page, "broadcast")
-    page.context.clear_cookies()  # signed out elsewhere meanwhile
-    asking.get_by_role("button", name="Ask everyone").press("Enter")
-    expect(page.locator("#notice")).to_contain_text("Sign in")
+    is_told_to_sign_in(page)
 
 
 def test_without_scripts_the_operator_does_the_same(
