@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from headstart.app.audit.checkpoints import BATCH_MAX, Checkpoints, Refused
 from headstart.app.audit.merkle import EMPTY, Tree, leaf, node
@@ -20,6 +21,7 @@ from headstart.store.outside import CheckpointFile, notes_in
 from headstart.store.people import PeopleStore
 from tests.audit.histories import BY, Histories, fill
 from tests.conftest import Cast
+from tests.payments.stand import until
 
 if TYPE_CHECKING:
     from headstart.store.postgres import Pool
@@ -189,6 +191,29 @@ async def test_after_a_restart_the_file_knows_what_was_signed(
     await restarted.remember()
     with pytest.raises(Refused, match="is gone"):
         await restarted.advance()
+
+
+async def test_a_copy_that_cannot_be_read_is_said_and_read_later(
+    pool: "Pool",
+    cast: Cast,
+    trail: AuditStore,
+    keys: Ed25519Keys,
+    copy: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("headstart.app.audit.checkpoints.EVERY_S", 0.01)
+    await Histories(pool, cast).all()
+    await asyncio.to_thread(copy.mkdir)
+    signing = asyncio.create_task(Checkpoints(trail, keys, CheckpointFile(copy)).run())
+    try:
+        with capture_logs() as logged:
+            await until(lambda: any(one["event"] == "checkpoint_failed" for one in logged))
+            await asyncio.to_thread(copy.rmdir)
+            await until(copy.is_file)
+    finally:
+        signing.cancel()
+        await asyncio.gather(signing, return_exceptions=True)
+    assert list(notes_in(copy))
 
 
 def test_who_has_only_the_public_key_can_check_and_nobody_else_signs(keys: Ed25519Keys) -> None:

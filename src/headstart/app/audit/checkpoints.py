@@ -31,9 +31,12 @@ class Checkpoints:
 
     async def run(self) -> None:
         """Until cancelled. What was altered is reported again and again, and never signed."""
-        await self.remember()
+        remembers = False
         while True:
             try:
+                if not remembers:
+                    await self.remember()
+                    remembers = True
                 more = await self.advance()
                 while more:
                     more = await self.advance(behind=True)
