@@ -65,6 +65,29 @@ async def test_an_announcement_wakes_the_others_also_after_the_server_was_killed
         await within(there)
 
 
+async def test_a_server_that_was_to_encrypt_and_does_not_is_told_nothing() -> None:
+    heard = asyncio.Queue[bytes]()
+
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"plain","auth_required":true,"max_payload":1024}\r\n')
+        heard.put_nowait(await reader.read(1024))  # nothing, once the other has hung up
+        writer.close()
+
+    between = await asyncio.start_server(plain, "127.0.0.1", 0)
+    port = between.sockets[0].getsockname()[1]
+    line = NatsLine([f"tls://headstart:hidden@127.0.0.1:{port}"], Wakeups(), uuid4())
+    running = asyncio.create_task(line.run())
+    try:
+        async with asyncio.timeout(GUARD_S):
+            assert await heard.get() == b""
+        assert not line.is_connected
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        between.close()
+
+
 async def test_it_ends_when_it_is_told_to_even_if_the_client_keeps_that_to_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -55,8 +55,9 @@ class NatsLine:
     async def _serve(self, server: str) -> None:
         """Until the connection ends. The client would come back by itself; that it hears again what
         is said is certain only with a new one."""
-        client = await self._connected(server)
+        client = _careful_client()
         try:
+            await self._connect(client, server)
             await client.subscribe(SUBJECT, cb=self._on_message)
             for _ in range(2):  # the client's first question may overtake what waits to be sent
                 await client.flush(FLUSH_S)
@@ -69,7 +70,7 @@ class NatsLine:
         finally:
             self._to_tell.set()  # perhaps it was not told: it is, once there is somebody to tell
             with suppress(Exception):
-                await client.close()
+                await client.close()  # also what never got further than the beginning
 
     async def _is_to_tell(self) -> bool:
         """Waits until it is, or until it is time to see whether the line still holds."""
@@ -80,10 +81,7 @@ class NatsLine:
                 return True
         return False
 
-    async def _connected(self, server: str) -> "Client":
-        from nats.aio.client import Client
-
-        client = Client()
+    async def _connect(self, client: "Client", server: str) -> None:
         await client.connect(
             [server],
             name="headstart",
@@ -95,7 +93,6 @@ class NatsLine:
             error_cb=_reported,
             closed_cb=self._on_end,
         )
-        return client
 
     async def _on_message(self, message: "Msg") -> None:
         if message.data != self._process:
@@ -104,6 +101,22 @@ class NatsLine:
     async def _on_end(self) -> None:
         self.is_connected = False
         self._to_tell.set()
+
+
+def _careful_client() -> "Client":
+    """Theirs encrypts where the server asks for it, whatever the address says: somebody in between
+    would only have to leave that out."""
+    from nats.aio.client import Client
+    from nats.errors import SecureConnRequiredError
+
+    class CarefulClient(Client):
+        def _connect_command(self) -> bytes:
+            server = self._current_server
+            if server and server.uri.scheme == "tls" and not self._server_info.get("tls_required"):
+                raise SecureConnRequiredError
+            return super()._connect_command()
+
+    return CarefulClient()
 
 
 def _is_cancelled() -> bool:
