@@ -71,7 +71,8 @@ def test_a_cookie_acts_for_our_own_pages_only(
 ) -> None:
     said = {"origin": origin, "sec-fetch-site": site, "cookie": "headstart_session=x"}
     headers = {name: value for name, value in said.items() if value is not None}
-    assert bool(ORIGINS.refuse(method, "/api/v1/offers", headers)) is refused
+    for more in ({}, {"authorization": ""}):  # which is no token: the cookie would count
+        assert bool(ORIGINS.refuse(method, "/api/v1/offers", headers | more)) is refused
 
 
 def test_a_link_from_elsewhere_still_leads_to_our_pages() -> None:

@@ -56,7 +56,7 @@ class Origins:
         if path.startswith(NOT_FROM_BROWSERS):
             return None
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-        if "authorization" in headers:
+        if headers.get("authorization"):  # an empty one proves nothing: then the cookie counts
             return None if self.admits(origin) else FOREIGN
         if method not in SAFE_METHODS:
             return self._refuse_write(origin, site, has_cookie="cookie" in headers)
