@@ -35,9 +35,12 @@ def test_production_knows_its_public_name_and_what_was_added() -> None:
 
 
 def test_a_demo_answers_to_this_machine_only() -> None:
-    hosts = Hosts.of(settings(HEADSTART_MODE=Mode.DEMO))
-    assert all(hosts.know(one) for one in ("127.0.0.1:8000", "localhost", "[::1]:8000"))
-    assert not hosts.know("rebound.example:8000")
+    shown = {"HEADSTART_PUBLIC_URL": "https://shown.example"}
+    for more in ({}, shown, {"HEADSTART_TRUSTED_HOSTS": "shown.example"}):
+        hosts = Hosts.of(settings(HEADSTART_MODE=Mode.DEMO, **more))
+        assert all(hosts.know(one) for one in ("127.0.0.1:8000", "localhost", "[::1]:8000"))
+        assert not hosts.know("rebound.example:8000")
+        assert not hosts.know("shown.example")
 
 
 def test_a_name_is_read_without_its_port() -> None:

@@ -28,12 +28,13 @@ class Hosts:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """The public address and what else is configured; outside production, this machine."""
+        """The public address and what else is configured; outside production, where everybody may
+        know the secret of all tokens, this machine and nothing else."""
+        if settings.mode is not Mode.PRODUCTION:
+            return cls(LOOPBACK_NAMES)
         own = name_in(urlsplit(settings.address).netloc)
         names = {own, *(one.lower() for one in settings.trusted_hosts)}
-        if settings.mode is not Mode.PRODUCTION or settings.public_url is None:
-            names |= LOOPBACK_NAMES
-        return cls(frozenset(names))
+        return cls(frozenset(names if settings.public_url else names | LOOPBACK_NAMES))
 
     def know(self, host: str) -> bool:
         """Is this header one of ours?"""
