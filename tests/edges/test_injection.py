@@ -115,6 +115,10 @@ async def test_bad_input_and_broken_rules_are_logged_without_what_was_sent(world
             answer = await world.client.post(intakes, json=body, headers=world.customer)
             assert answer.status_code == 422
         await world.client.post(unknown, headers=mechanic)
+        for path in ("/canary@shop.example", "/" + "canary" * 500, "/api/v1/flags/a%20canary%0Ax"):
+            await world.client.put(path, headers=mechanic)
+    assert [one["path"] for one in logged[-3:]] == ["(not like ours)"] * 3
+    logged[-3:] = []
     refused = [one for one in logged if one["event"] == "request_refused"]
     assert [one["code"] for one in refused] == [
         *("malformed_json", *["invalid"] * len(sent)),

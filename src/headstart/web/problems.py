@@ -1,5 +1,6 @@
 """Every "no" over HTTP, as a problem document (RFC 9457), in one table."""
 
+import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -195,15 +196,19 @@ def _of_validation(error: RequestValidationError) -> Problem:
 
 
 _TRIED_IN_VAIN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_LIKE_OURS = re.compile(r"[\w/.-]{1,120}", re.ASCII)  # names and ids
+_NOT_LIKE_OURS = "(not like ours)"
 
 
 def _asked(request: Request) -> Mapping[str, str]:
-    """What somebody tried, who, and from where; the path has ids in it and nothing else."""
+    """What somebody tried, who, and from where. The path is their words, too: it may be a token, a
+    person's address, or anything at length."""
     who = getattr(request.state, "who", None)
+    path = request.url.path
     return {
         "who": f"{who.role.value}:{who.id}" if who else "",
         "method": request.method,
-        "path": request.url.path,
+        "path": path if _LIKE_OURS.fullmatch(path) else _NOT_LIKE_OURS,
         "client": request.scope.get("headstart.client", ""),
     }
 
