@@ -6,7 +6,10 @@ from pathlib import Path
 
 SECRET_BITS_MIN = 80  # as somebody counts who knows how often each character comes
 SECRET_FILE_BYTES_MAX = 64 * 1024
-_KNOWN = ("changeme", "change-me", "example", "password", "secret-secret", "demo mode only")
+_KNOWN = (
+    *("changeme", "change-me", "example", "password", "secret-secret", "demo mode only"),
+    *("super-secret-jwt-token", "256-bit"),  # of Supabase's own set-up, and of jwt.io
+)
 
 
 def secret_in(path: Path, variable: str) -> str:

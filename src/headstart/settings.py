@@ -1,6 +1,7 @@
 """One settings table: every variable, its default, and the check that stops a start."""
 
 import json
+import os
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -269,10 +270,7 @@ class Settings(RealtimeSettings):
         return self
 
     def _check_production(self) -> None:
-        if self.jwt_secret and is_weak(self.jwt_secret.get_secret_value()):
-            raise ValueError(
-                "HEADSTART_JWT_SECRET can be guessed: make one with `openssl rand -base64 48`"
-            )
+        self._check_secrets()
         self._check_lines()
         if self.public_url is None:
             if self.host not in LOOPBACK or self.trusted_hosts:
@@ -286,24 +284,41 @@ class Settings(RealtimeSettings):
         if address.scheme == "http" and address.hostname not in LOOPBACK:
             raise ValueError("HEADSTART_PUBLIC_URL must begin with https:// in production")
 
+    def _check_secrets(self) -> None:
+        for name, secret, size in (
+            ("HEADSTART_JWT_SECRET", self.jwt_secret, 48),
+            ("HEADSTART_CHECKPOINT_KEY", self.checkpoint_key, 32),
+        ):
+            if secret and is_weak(secret.get_secret_value()):
+                raise ValueError(
+                    f"{name} can be guessed: make one with `openssl rand -base64 {size}`"
+                )
+        if any(is_weak(str(one["secret"])) for one in self.issuers if one.get("secret")):
+            raise ValueError("HEADSTART_ISSUERS: a secret can be guessed: make it at random")
+
     def _check_lines(self) -> None:
         """Others read what is not encrypted, and answer in the place of who is not verified."""
+        vouched = {one.lower() for one in self.plain_hosts}
         databases = {
             "DATABASE_URL": self.database_url,
             "HEADSTART_OWNER_URL": self.owner_url,
             "HEADSTART_LISTEN_URL": self.listen_url,
         }
         for name, address in databases.items():
-            if set(plain_databases(address or "")) - set(self.plain_hosts):
+            plain = plain_databases(address, os.environ) if address else ()
+            if set(plain) - vouched:
                 raise ValueError(
                     f"{name} leads to another machine: add sslmode=verify-full and sslrootcert=…,"
                     " or name the host in HEADSTART_PLAIN_HOSTS if the network is yours alone"
                 )
-        if any(set(plain_nats(one)) - set(self.plain_hosts) for one in self.nats_servers):
+        if any(set(plain_nats(one)) - vouched for one in self.nats_servers):
             raise ValueError(
                 "HEADSTART_NATS_URL leads to another machine: write tls://host:4222, or name the"
                 " host in HEADSTART_PLAIN_HOSTS if the network is yours alone"
             )
+        payments = urlsplit((self.stripe_api_base or "").strip())
+        if payments.scheme == "http" and payments.hostname not in LOOPBACK:
+            raise ValueError("HEADSTART_STRIPE_API_BASE must begin with https:// in production")
 
     def _check_sign_in(self) -> None:
         if self.oidc_issuer is None:

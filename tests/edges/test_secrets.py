@@ -19,6 +19,7 @@ WEAK = (
     "demo mode only: everybody on this machine may sign in as anybody",
     *("this-is-an-example-secret-do-not-use-it", "secret-secret-secret-secret-secret", "1" * 40),
     "qwertyuiopqwertyuiopqwertyuiopqwertyuiop",
+    "your-super-secret-jwt-token-with-at-least-32-characters-long",
 )
 
 
@@ -35,9 +36,17 @@ def refusal(**environment: Any) -> str:
 
 @pytest.mark.parametrize("weak", WEAK)
 def test_production_does_not_start_with_a_secret_that_can_be_guessed(weak: str) -> None:
-    said = refusal(HEADSTART_JWT_SECRET=weak)
-    assert "HEADSTART_JWT_SECRET" in said
-    assert weak not in said
+    issuer = {"issuer": "https://project.example/auth/v1", "secret": weak}
+    for name, given in (
+        ("HEADSTART_JWT_SECRET", weak),
+        ("HEADSTART_CHECKPOINT_KEY", weak),
+        ("HEADSTART_ISSUERS", [issuer]),
+    ):
+        said = refusal(**{name: given})
+        assert name in said
+        assert weak not in said
+        if name != "HEADSTART_JWT_SECRET":
+            settings(**{name: given}, HEADSTART_MODE=Mode.DEMO)
 
 
 def test_made_secrets_are_strong() -> None:
@@ -75,7 +84,7 @@ VALUES = {
     "HEADSTART_OIDC_CLIENT_SECRET": "shown-to-the-provider-only",
     "HEADSTART_NATS_URL": "tls://headstart:hidden@nats.example:4222",
     "HEADSTART_SUPABASE_KEY": "sb_secret_from_a_file",
-    "HEADSTART_CHECKPOINT_KEY": "NrDO7Bl1VtD8Q0pYxYJHaNrDO7Bl1VtD8Q0pYxYJHaA=",
+    "HEADSTART_CHECKPOINT_KEY": "NrDO7Bl1VtD8Q0pYxYJHa2fK9wTzLm4cEsG6uXvRb3A=",
 }
 
 
