@@ -8,6 +8,7 @@ from headstart.store.postgres import connected
 from tests.docs.pages import DOCS, text_of
 from tests.web.conftest import World
 
+OLDER_NOTE = "somebody@older.example"
 CONCERN = "The brakes squeal, says the canary"
 
 
@@ -27,11 +28,16 @@ async def test_nothing_names_a_person_who_was_forgotten(world: World, database: 
             ]
             return "\n".join(rows)
 
+        await pool.execute(  # as taken over from an older system
+            "update session_requests set metadata = metadata || $1", {"email": OLDER_NOTE}
+        )
         before = await everything()
         assert {one.what for one in sightings(before)} >= {SURNAME, CONTACT, CALL}
         assert CONCERN in before
+        assert OLDER_NOTE in before
         await pool.execute(recipe.replace("…", str(world.cast.customer)))
         after = await everything()
     assert not {one.what for one in sightings(after)} & PERSONAL
     assert CONCERN not in after
+    assert OLDER_NOTE not in after
     assert request in after
