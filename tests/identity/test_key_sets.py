@@ -99,6 +99,25 @@ async def test_the_keys_we_have_serve_while_the_key_server_is_down_but_not_for_e
     assert await server.has("one")
 
 
+async def test_a_key_server_that_hangs_holds_up_one_and_not_everybody() -> None:
+    server, answers = KeyServer("one"), asyncio.Event()
+    assert await server.has("one")
+
+    async def hanging(_: str) -> Any:
+        await answers.wait()
+        return server.document
+
+    server.keys._fetch = hanging
+    server.now_s += FRESH_S + 1
+    first = asyncio.create_task(server.has("one"))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        assert await server.has("one")
+        assert not first.done()
+        answers.set()
+        assert await first
+
+
 @pytest.mark.parametrize(
     "document", [{}, {"keys": {}}, {"keys": "x"}, {"keys": [jwk("one")] * 101}, {"jwks": []}]
 )

@@ -8,7 +8,7 @@ import httpx
 import jwt
 import structlog
 
-FRESH_S = 600.0  # a key that was withdrawn is believed no longer than this
+FRESH_S = 600.0  # a key that was withdrawn is believed no longer than this, and FETCH_S_MAX
 REFRESH_EVERY_S = 30.0  # whatever strangers send, the key server is not asked more often
 STALE_S_MAX = 24 * 3600.0  # while the key server is down
 FETCH_S_MAX = 3.0
@@ -41,9 +41,11 @@ class KeySet:
     async def key(self, kid: str | None, algorithm: str) -> jwt.PyJWK:
         """The key of this id for this algorithm; without an id, the only one there is.
 
-        NoKey when there is none, also after asking again.
+        NoKey when there is none, also after asking again. While one asks a server that hangs, the
+        others go on with the keys we have.
         """
-        if self._age_s() > FRESH_S:
+        somebody_asks = self._one_at_a_time.locked()
+        if self._age_s() > FRESH_S and not (somebody_asks and self._fitting(kid, algorithm)):
             await self._refresh()
         if not self._fitting(kid, algorithm):
             await self._refresh()
