@@ -12,6 +12,7 @@ import httpx
 import pytest
 import stripe
 
+from headstart.app import cashier
 from headstart.core.request import MechanicId
 from headstart.store.people import PeopleStore
 from headstart.store.postgres import connected
@@ -159,6 +160,15 @@ class Bank:
         query = "select count(*) = 0 from headstart.stripe_operations where state = 'due'"
         await self.until(lambda: self.pool.fetchval(query))
 
+    async def heard(self) -> None:
+        """Stripe has said all it had to say, and what came of that is done."""
+
+        async def nothing_pending() -> bool:
+            return not (await self.world.sandbox.get("/_sandbox/deliveries")).json()["pending"]
+
+        await self.until(nothing_pending)
+        await self.settled()
+
     async def operations(self, request: UUID) -> Sequence[Mapping[str, Any]]:
         """What was owed for a request."""
         query = "select * from headstart.stripe_operations where request_id = $1 order by id"
@@ -186,6 +196,12 @@ async def bank(database: str) -> AsyncIterator[Bank]:
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDK tries again at once."""
     monkeypatch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.0)
+
+
+@pytest.fixture
+def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cashier looks again at once."""
+    monkeypatch.setattr(cashier, "LOOKS_APART_S", 0.01)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tests.money.test_attacks import HOOK, signed
 from tests.money.witness import counted, listed, matched, nothing_changes, troubles
 from tests.web.conftest import PARTICULARS, paid_event, world_on
 
-pytestmark = pytest.mark.usefixtures("no_pauses")
+pytestmark = pytest.mark.usefixtures("no_pauses", "no_rest")
 
 
 async def test_an_event_that_meets_no_database_is_completed_by_the_next_delivery(

@@ -13,7 +13,7 @@ from headstart.payments.gateway import StripeGateway
 from tests.money.conftest import SDK_ATTEMPTS, Bank
 from tests.money.witness import AUTH, listed, matched, troubles
 
-pytestmark = pytest.mark.usefixtures("no_pauses")
+pytestmark = pytest.mark.usefixtures("no_pauses", "no_rest")
 
 
 # A hold that is not what was asked for: 12

@@ -12,6 +12,8 @@ from tests.money.conftest import Bank, Headers
 PAGE = DOCS / "explanation" / "money.md"
 WINDOW_MIN, EXTENSION_MIN, LIMIT_MIN, JOIN_MIN = 10, 5, 30, 5
 
+pytestmark = pytest.mark.usefixtures("no_rest")
+
 HOLD_LASTS_S = 7 * 24 * 3600.0
 
 Play = Callable[[Bank], Awaitable[UUID]]
@@ -181,6 +183,7 @@ async def the_bank_lets_go_of_the_hold(bank: Bank) -> UUID:
 
 async def matched_and_the_hold_is_gone(bank: Bank) -> UUID:
     request, _ = await the_favourite_is_asked(bank)
+    await bank.heard()
     await bank.lever("switches", drop=True)  # only the capture finds out
     await bank.lever("clock", advance_s=HOLD_LASTS_S + 1)
     another, _ = await bank.mechanic()

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import pytest
 
-from headstart.app import cashier
 from headstart.core.request import MechanicId
 from headstart.store.postgres import connected
 from tests.money.conftest import Bank, Headers, Json
@@ -77,9 +76,8 @@ ENDS = {
 
 
 @pytest.fixture
-async def deaf(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bank]:
+async def deaf(database: str, no_rest: None) -> AsyncIterator[Bank]:
     """A bank whose webhooks nobody sends, but the test; and a cashier who takes no rest."""
-    monkeypatch.setattr(cashier, "LOOKS_APART_S", 0.01)
     async with (
         world_on(database) as world,
         connected(database, connections_max=2, role=None) as pool,
