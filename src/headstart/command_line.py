@@ -22,7 +22,7 @@ from headstart.core.access import Principal, Role
 from headstart.doctor.examination import as_json, as_lines, examine
 from headstart.doctor.findings import Findings
 from headstart.lab import explain as explaining
-from headstart.serving import serve_web, serve_worker
+from headstart.serving import run_service, serve_web, serve_worker
 from headstart.settings import Settings
 from headstart.store.embedded import EmbeddedError
 from headstart.store.intakes import IntakeStore
@@ -92,7 +92,7 @@ def serve() -> None:
     """Serve pages, API, stream and webhook, and enforce deadlines."""
     settings = _settings()
     with database(settings) as dsn:
-        asyncio.run(serve_web(settings, dsn))
+        run_service(serve_web(settings, dsn))
 
 
 @app.command()
@@ -100,7 +100,7 @@ def worker() -> None:
     """Enforce deadlines only: run as many as you like beside the web servers."""
     settings = _settings()
     with database(settings) as dsn:
-        asyncio.run(serve_worker(settings, dsn))
+        run_service(serve_worker(settings, dsn))
 
 
 @app.command()

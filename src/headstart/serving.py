@@ -1,13 +1,15 @@
 """Long-running processes: the web server with its loops, and the worker without the web."""
 
 import asyncio
+import gc
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 
 import uvicorn
 from prometheus_client import start_http_server
 from starlette.types import ASGIApp
+from uvicorn.loops.auto import auto_loop_factory
 
 from headstart.realtime.socket import socket_class
 from headstart.settings import Settings
@@ -19,6 +21,7 @@ from headstart.wiring import loops, service
 
 GRACE_S = 3  # for answers in progress when the server is asked to stop
 CONNECTIONS_MAX = 20_000
+COLLECT_AFTER = (100_000, 20, 20)  # objects made; then, younger collections before an older one
 
 
 class Server(uvicorn.Server):
@@ -28,6 +31,17 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """None."""
         yield
+
+
+def run_service(program: Coroutine[object, object, None]) -> None:
+    """To its end, on uvloop where uvicorn brings it.
+
+    The collector of cycles comes rarely: a broadcast to thousands makes some objects for each, all
+    of which go by themselves, and a look at the whole heap in between holds everybody up.
+    """
+    gc.set_threshold(*COLLECT_AFTER)
+    with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+        runner.run(program)
 
 
 def on_stop_signal(act: Callable[[], None]) -> None:

@@ -246,14 +246,14 @@ class Feed:
             FEED_LAG_S.observe(max(0.0, (logged.read_at - logged.at).total_seconds()))
             said = audience(logged.request_id, logged.event)
             notices = [(notice, _frame(notice, logged)) for notice in said]
-            for who in self._interested(logged):
+            for who, ears in self._interested(logged):
                 for notice, frame in notices:
                     if _is_told(who, notice, logged, approved):
-                        for ear in list(self._ears.get(who, ())):
+                        for ear in list(ears):
                             ear.offer(frame)
 
-    def _interested(self, logged: LoggedEvent) -> Collection[Principal]:
-        return [who for who in self._ears if _could_be_told(who, logged)]
+    def _interested(self, logged: LoggedEvent) -> Sequence[tuple[Principal, Collection[Ear]]]:
+        return [one for one in self._ears.items() if _could_be_told(one[0], logged)]
 
     async def _approved(self, people: Sequence[Principal]) -> frozenset[MechanicId]:
         mechanics = [MechanicId(who.id) for who in people if who.role is Role.MECHANIC]

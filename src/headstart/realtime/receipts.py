@@ -5,6 +5,7 @@ A bookmark that lags behind is safe: it only makes frames come again.
 
 import asyncio
 from contextlib import suppress
+from itertools import islice
 from uuid import UUID
 
 import structlog
@@ -96,7 +97,7 @@ class ReceiptBook:
         """Receipts first: a bookmark that is let go of stands where it was left."""
         async with self._flushing:
             while self._moved:
-                moved = dict(list(self._moved.items())[:FLUSHED_MAX])
+                moved = dict(islice(self._moved.items(), FLUSHED_MAX))
                 await self._receipts.move(list(moved.items()))
                 for bookmark, cursor in moved.items():
                     if self._moved.get(bookmark) == cursor:
