@@ -26,6 +26,7 @@ from bench.peers.line import peers
 from bench.plot import picture
 from bench.report import kept, show, show_surroundings, surroundings
 from bench.seen import seen
+from bench.sockets.line import sockets
 from bench.told import told
 from bench.world import server
 
@@ -40,6 +41,7 @@ BENCHMARKS: Mapping[str, Callable[[str, Options], Awaitable[Result]]] = {
     "growth": growth,
     "told": told,
     "seen": seen,
+    "sockets": sockets,
     "peers": peers,
 }
 

@@ -14,7 +14,10 @@ from bench.peers.line import AT_WORK, BARE, LIBRARIES, OURS
 from bench.peers.line import contest as contest_of
 from bench.plot import duration, picture
 from bench.report import kept
+from bench.sockets import line
+from bench.sockets.houses import BARE as BARE_SOCKETS
 
+APART = ("peers", "seen", "sockets")  # they need more than PostgreSQL
 SMALL = Options(repeat=1, scale=0.001, crowd=20)
 
 
@@ -41,7 +44,7 @@ def _a_small_world(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contest, "SETTLE_S", 0.1)
 
 
-@pytest.mark.parametrize("name", [name for name in BENCHMARKS if name not in ("peers", "seen")])
+@pytest.mark.parametrize("name", [name for name in BENCHMARKS if name not in APART])
 async def test_a_small_run_checks_its_own_work(postgres: str, name: str) -> None:
     result = await BENCHMARKS[name](postgres, SMALL)
     assert result.rows
@@ -55,6 +58,16 @@ async def test_in_the_contest_every_timer_is_fired_exactly_once(postgres: str) -
     for one in entered:
         assert tally.figure(AT_WORK, one.label, "missing").middle == 0
         assert tally.figure(AT_WORK, one.label, "twice").middle == 0
+
+
+def test_a_broadcast_reaches_every_listener_of_ours_and_of_plain_sockets(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "BROADCASTS", 1)
+    monkeypatch.setattr(line, "WARM_UP", 1)
+    tally = line.crowd(postgres, [BARE_SOCKETS], SMALL)
+    for one in (line.OURS, BARE_SOCKETS.name):
+        assert tally.figure(line.CROWDED, one, "last_ms").middle > 0
 
 
 @pytest.mark.skipif(

@@ -1,0 +1,1 @@
+"""How many may listen at one node: the socket beside what a team would pick."""
