@@ -357,16 +357,27 @@ class Contract:
         assert await second == made.id
 
     async def test_a_paid_page_closes_the_others_once(self, world: World) -> None:
-        paid, other, _ = [
-            (await booking(world.intakes, world.cast.customer)).intake for _ in range(3)
-        ]
+        command, *others = [await booking(world.intakes, world.cast.customer) for _ in range(3)]
+        paid, other = command.intake, others[0].intake
         await page_of(world, paid)
         page = await page_of(world, other)
+        await world.dispatcher.request_session(command, world.requests)
         await world.intakes.expire_other_pages(world.cast.customer, but=paid)
         await world.intakes.expire_other_pages(world.cast.customer, but=paid)
         [expire] = await claimed(world)
         assert (expire.kind, expire.subject, expire.request) == (EXPIRE, page, None)
         assert expire.key == f"expire:{other}:1"
+
+    async def test_who_tries_again_after_the_end_keeps_the_page(self, world: World) -> None:
+        command = await booking(world.intakes, world.cast.customer)
+        made = await world.dispatcher.request_session(command, world.requests)
+        async with world.intakes.transaction() as tx:
+            await tx.lock_customer(world.cast.customer)
+            await world.dispatcher.request_session(command, tx.requests)  # it goes on
+            await world.do(cancel(made))
+            await page_of(world, (await booking(world.intakes, world.cast.customer)).intake)
+            await tx.expire_other_pages(world.cast.customer, but=command.intake)
+        assert [one for one in await claimed(world) if one.kind is EXPIRE] == []
 
 
 class TestPostgreSQL(Contract):

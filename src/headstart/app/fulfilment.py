@@ -27,10 +27,7 @@ from headstart.core.request import (
     CancelReason,
     CustomerId,
     IntakeId,
-    Matched,
-    Open,
     RequestId,
-    Reserved,
     SessionRequest,
 )
 from headstart.telemetry import PRIORITY_ERRORS, WEBHOOKS
@@ -248,8 +245,7 @@ class Fulfilment:
         )
         request = await self._dispatcher.request_session(command, tx.requests)
         await tx.conclude(intake.id, "paid")
-        if isinstance(request.state, Reserved | Open | Matched):  # else they may be trying again
-            await tx.expire_other_pages(intake.customer, but=intake.id)
+        await tx.expire_other_pages(intake.customer, but=intake.id)
         return request
 
     async def _priority_enabled(self, customer: CustomerId, tx: Intakes) -> bool:

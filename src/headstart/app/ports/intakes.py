@@ -122,7 +122,8 @@ class Intakes(Protocol):
         ...
 
     async def expire_other_pages(self, customer: CustomerId, *, but: IntakeId) -> None:
-        """Have the payment pages closed that this customer has left open."""
+        """Have the payment pages closed that this customer has left open, while a request of theirs
+        has not ended: else they may be trying again."""
         ...
 
     async def first_receipt(self, event: PaymentEvent) -> bool:

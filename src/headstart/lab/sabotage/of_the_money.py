@@ -174,14 +174,7 @@ def two_purchases_at_once() -> Patches:
 @breaks("M5")
 def old_purchase_closes_a_new_page() -> Patches:
     """News of any purchase close the pages that its customer has opened since."""
-    dispatch = fulfilment.Fulfilment._dispatch
-
-    async def rude(self: Any, intake: Any, payment: Any, tx: Any, *void: Any, **named: Any) -> Any:
-        request = await dispatch(self, intake, payment, tx, *void, **named)
-        await tx.expire_other_pages(intake.customer, but=intake.id)
-        return request
-
-    yield patch.object(fulfilment.Fulfilment, "_dispatch", rude)
+    yield patch.object(ledger.Purchases, "_has_a_live_one", lambda *_: True)
 
 
 @breaks("M2")

@@ -341,19 +341,22 @@ class Purchases(_OnTheModel):
     async def live_request_of(self, customer: CustomerId, *, but: RequestId) -> RequestId | None:
         """The newest."""
         async with self._statement() as transaction:
-            seen = self._database.state.requests | transaction.requests
-            live = [
-                one
-                for one in seen.values()
-                if one.customer == customer
-                and one.id != but
-                and status_of(one) in ("pending", "matched")
-            ]
+            live = [one for one in self._live(customer, transaction) if one.id != but]
             return max(live, key=lambda one: one.created_at).id if live else None
+
+    def _live(self, customer: CustomerId, transaction: Transaction) -> Sequence[SessionRequest]:
+        seen = self._database.state.requests | transaction.requests
+        mine = (one for one in seen.values() if one.customer == customer)
+        return [one for one in mine if status_of(one) in ("pending", "matched")]
+
+    def _has_a_live_one(self, customer: CustomerId, transaction: Transaction) -> bool:
+        return bool(self._live(customer, transaction))
 
     async def expire_other_pages(self, customer: CustomerId, *, but: IntakeId) -> None:
         """Each once."""
         async with self._statement() as transaction:
+            if not self._has_a_live_one(customer, transaction):
+                return
             seen = self._database.state.intakes | transaction.intakes
             for intake in seen.values():
                 page = intake.checkout_session_id

@@ -246,10 +246,14 @@ where customer_id = :customer_id and status in ('pending', 'matched') and id <> 
 order by created_at desc limit 1;
 
 -- expire_other_pages
--- Close the payment pages that a customer has left open beside the one that was paid.
+-- Close the payment pages that a customer has left open beside the one that was paid, while there is
+-- a live request. One look sees both: a request seen before may have ended since, and the page be new.
 insert into headstart.stripe_operations (key, kind, subject)
 select 'expire:' || i.id || ':1', 'expire', i.checkout_session_id
 from headstart.intakes i
 where i.customer_id = :customer_id and i.status = 'checkout' and i.id <> :but
   and i.checkout_session_id is not null
+  and exists (
+      select from headstart.session_requests r
+      where r.customer_id = :customer_id and r.status in ('pending', 'matched'))
 on conflict (key) do nothing;
