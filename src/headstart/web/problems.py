@@ -196,6 +196,7 @@ def _of_validation(error: RequestValidationError) -> Problem:
 
 
 _TRIED_IN_VAIN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_SLOWER = Refusal.ALREADY_MATCHED.value  # of a crowd of thousands all but one, and none at fault
 _LIKE_OURS = re.compile(r"[\w/.-]{1,120}", re.ASCII)  # names and ids
 _NOT_LIKE_OURS = "(not like ours)"
 
@@ -218,7 +219,7 @@ def _note(problem: Problem, request: Request) -> None:
     is trouble of ours and is told elsewhere."""
     if problem.status in _TRIED_IN_VAIN:
         log.warning("access_refused", code=problem.code, **_asked(request))
-    elif problem.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+    elif problem.status < HTTPStatus.INTERNAL_SERVER_ERROR and problem.code != _SLOWER:
         log.info("request_refused", code=problem.code, **_asked(request))
 
 
