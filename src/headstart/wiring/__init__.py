@@ -284,9 +284,18 @@ async def loops(assembled: Service, dsn: str, *, feed: bool) -> AsyncIterator[No
     if assembled.money:
         running_loops += [assembled.money.cashier.run(), assembled.money.reconciler.run()]
     tasks = [asyncio.create_task(loop) for loop in running_loops]
+    for task in tasks:
+        task.add_done_callback(_report_an_end)
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _report_an_end(loop: "asyncio.Task[None]") -> None:
+    """Each goes on whatever happens; should one end all the same, a person must know."""
+    if not loop.cancelled():
+        called = getattr(loop.get_coro(), "__qualname__", "")
+        log.error("loop_ended", loop=called, exc_info=loop.exception())
