@@ -158,6 +158,8 @@ COLUMNS: Mapping[tuple[Asker, str], str] = {
     " window_extensions"
     " priority_window_minutes priority_notified_at fallback_broadcast_at fallback_reason"
     " broadcast_at matched_mechanic_id matched_at round version created_at",
+    (Asker.REPORTING, "feature_flag_changes"): "id name at actor was_enabled"
+    " was_rollout_percentage enabled rollout_percentage",
     (Asker.REPORTING, "session_events"): "id request_id version kind at round eligible",
     (Asker.REPORTING, "payments"): "status amount currency amount_capturable amount_received"
     " amount_refunded capture_before disputed seen_at",
