@@ -183,17 +183,17 @@ def _heal(town: Town, faults: Faults, monkeys: list["asyncio.Task[None]"]) -> No
 
 
 async def _come_to_rest(town: Town, stripe: Stripe, lives: list["asyncio.Task[None]"]) -> None:
-    """Until everybody has what they paid for, or it has taken far too long."""
+    """Until everybody has what they paid for, or it has taken far too long. Operators go on all the
+    while, so that nothing comes between the last look and the end."""
     await asyncio.wait(lives, timeout=LIVENESS_S)
     quiet_s = 0
     for _ in range(LIVENESS_S):
         state = town.database.state
         quiet = not (stripe.under_way or state.due or state.books.are_owing)
         quiet_s = quiet_s + 1 if quiet else 0
-        if quiet_s > RECONCILED_EVERY_S + LOOKED_AT_S:
+        if quiet_s > RECONCILED_EVERY_S + LOOKED_AT_S + QUIET_S:
             break
         await asyncio.sleep(1)
-    await asyncio.sleep(QUIET_S)
 
 
 async def _end(town: Town) -> None:
