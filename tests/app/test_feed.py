@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -121,7 +121,13 @@ async def test_a_decline_is_not_made_personal(
     assert told[Role.MECHANIC] == ["declined"]
 
 
-async def test_a_suspended_mechanic_hears_nothing(
+async def sessions_of(subscription: Subscription, count: int) -> list[RequestId]:
+    """What the next frames are about."""
+    frames = await heard(subscription, count)
+    return [RequestId(UUID(frame.payload["session_id"])) for frame in frames]
+
+
+async def test_a_suspended_mechanic_hears_nothing_while_they_are(
     feed: Feed,
     intakes: IntakeStore,
     people: PeopleStore,
@@ -135,10 +141,22 @@ async def test_a_suspended_mechanic_hears_nothing(
             feed.subscribe(mechanic(suspended)) as silent,
             feed.subscribe(mechanic(other)) as listener,
         ):
-            await book(dispatcher, intakes, cast.customer)
+            first = await book(dispatcher, intakes, cast.customer)
             dispatcher.announce()
-            await heard(listener, 1)
-            assert silent.queue.empty()
+            assert await sessions_of(listener, 1) == [first.id]
+            await people.set_mechanic_status(suspended, "approved")
+            await people.set_mechanic_status(other, "suspended")
+            second = await book(dispatcher, intakes, cast.customer)
+            winner = cast.favorite
+            await dispatcher.execute(
+                commands.AcceptOffer(second.id, winner, mechanic_actor(winner))
+            )
+            assert await sessions_of(silent, 2) == [second.id] * 2  # opened, and taken
+            await people.set_mechanic_status(other, "approved")
+            third = await book(dispatcher, intakes, cast.customer)
+            dispatcher.announce()
+            for each in (silent, listener):
+                assert await sessions_of(each, 1) == [third.id]
 
 
 async def test_a_replay_gives_what_was_missed_and_nothing_twice(

@@ -336,6 +336,7 @@ class Databases(RuleBasedStateMachine):
         self.look("next_due_s", lambda store, log: store.requests.next_due_s())
         self.look("flag", lambda store, log: store.flag(FAVORITES_PRIORITY))
         self.look("approved", lambda store, log: log.approved(MECHANICS))
+        self.look("unapproved", lambda store, log: log.unapproved())
 
     def look(self, called: str, ask: Callable[[Any, Any], Any]) -> None:
         sides = (self.twins.original, self.twins.model)

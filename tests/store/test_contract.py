@@ -79,8 +79,7 @@ class Contract:
         assert fresh.facts.mechanics == {one: known[one] for one in (favorite, busy)}
 
     async def test_a_favourite_is_so_for_their_own_customer_only(self, world: World) -> None:
-        stranger = CustomerId(uuid4())
-        seen = await world.requests.see_facts(stranger, [world.cast.favorite])
+        seen = await world.requests.see_facts(CustomerId(uuid4()), [world.cast.favorite])
         assert not seen.facts.mechanics[world.cast.favorite].favorite
 
     async def test_presence_ends_by_itself(self, world: World) -> None:
@@ -334,8 +333,9 @@ class Contract:
         assert [one.request_id for one in await world.told(end)] == [other.id]
 
     async def test_only_the_approved_are_told_anything(self, world: World) -> None:
-        await world.suspend(world.cast.second)
-        asked = [world.cast.favorite, world.cast.second, MechanicId(uuid4())]
+        await world.suspend(suspended := world.cast.second)
+        assert await world.log.unapproved() == {suspended}
+        asked = [world.cast.favorite, suspended, MechanicId(uuid4())]
         assert await world.log.approved(asked) == {world.cast.favorite}
 
     async def test_paid_is_never_undone(self, world: World) -> None:

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 import structlog
 
+from headstart.app.approval import Approval
 from headstart.app.ports import Cursor, EventLog, LoggedEvent, Unavailable
 from headstart.app.views import Payload, notice_payload
 from headstart.app.wakeups import Wakeups
@@ -21,6 +23,7 @@ from headstart.core.audience import (
     ItsCustomer,
     Notice,
     OneMechanic,
+    Recipients,
     audience,
 )
 from headstart.core.request import MechanicId
@@ -117,7 +120,8 @@ class Feed:
         self._cursor = Cursor()
         self._recent: deque[LoggedEvent] = deque(maxlen=RECENT_EVENTS_MAX)
         self._recent_after = Cursor()
-        self._ears: dict[Principal, set[Ear]] = defaultdict(set)
+        self._approval = Approval(event_log)
+        self._ears: dict[Role, dict[UUID, set[Ear]]] = {role: defaultdict(set) for role in Role}
         self._ended = False
         self.stall_s = 0.0
         self.started = asyncio.Event()
@@ -154,14 +158,19 @@ class Feed:
         """Everything told from now on."""
         if self._ended:
             ear.end()
-        self._ears[ear.who].add(ear)
+        who = ear.who
+        if who.role is Role.MECHANIC and who.id not in self._ears[who.role]:
+            self._approval.came(MechanicId(who.id))
+        self._ears[who.role][who.id].add(ear)
 
     def detach(self, ear: Ear) -> None:
         """Nothing more. Harmless when repeated."""
-        if ear.who in self._ears:
-            self._ears[ear.who].discard(ear)
-            if not self._ears[ear.who]:
-                del self._ears[ear.who]
+        who, ears = ear.who, self._ears[ear.who.role]
+        if who.id in ears:
+            ears[who.id].discard(ear)
+            if not ears[who.id]:
+                del ears[who.id]
+                self._approval.left(MechanicId(who.id))
 
     @property
     def told(self) -> Cursor:
@@ -171,13 +180,19 @@ class Feed:
     def end_streams(self) -> None:
         """The process is about to stop: let everybody go and connect elsewhere."""
         self._ended = True
-        for ears in list(self._ears.values()):
-            for ear in list(ears):
-                ear.end()
+        people = [ears for of_role in self._ears.values() for ears in of_role.values()]
+        for ear in [ear for ears in people for ear in ears]:
+            ear.end()
 
     def streams_of(self, who: Principal) -> int:
         """How many streams this person has open."""
-        return sum(isinstance(ear, Subscription) for ear in self._ears.get(who, ()))
+        ears = self._ears[who.role].get(who.id, ())
+        return sum(isinstance(ear, Subscription) for ear in ears)
+
+    async def of_the_unapproved(self) -> Sequence[Ear]:
+        """The ears of mechanics who may be told nothing, now."""
+        approved, listening = await self._approval.now(), self._ears[Role.MECHANIC]
+        return [ear for mechanic in listening.keys() - approved for ear in listening[mechanic]]
 
     async def recent(self, who: Principal, after: Cursor, now: datetime) -> Sequence[Frame] | None:
         """The same as ``replay``, from memory, up to ``told``; None when memory begins later."""
@@ -241,19 +256,26 @@ class Feed:
         self._recent.extend(page)
 
     async def _tell(self, page: Sequence[LoggedEvent]) -> None:
-        approved = await self._approved(list(self._ears))
+        approved = await self._approval.now()
         for logged in page:
             FEED_LAG_S.observe(max(0.0, (logged.read_at - logged.at).total_seconds()))
-            said = audience(logged.request_id, logged.event)
-            notices = [(notice, _frame(notice, logged)) for notice in said]
-            for who, ears in self._interested(logged):
-                for notice, frame in notices:
-                    if _is_told(who, notice, logged, approved):
-                        for ear in list(ears):
-                            ear.offer(frame)
+            for notice in audience(logged.request_id, logged.event):
+                frame = _frame(notice, logged)
+                for ear in self._listening(notice, logged, approved):
+                    ear.offer(frame)
 
-    def _interested(self, logged: LoggedEvent) -> Sequence[tuple[Principal, Collection[Ear]]]:
-        return [one for one in self._ears.items() if _could_be_told(one[0], logged)]
+    def _listening(
+        self, notice: Notice, logged: LoggedEvent, approved: Set[MechanicId]
+    ) -> Sequence[Ear]:
+        """Everybody's who is told; thousands are found by sets, and not one by one."""
+        if isinstance(notice.to, ItsCustomer):
+            owner = Principal(Role.CUSTOMER, logged.customer)
+            asked = [owner, *(Principal(Role.OPERATOR, one) for one in self._ears[Role.OPERATOR])]
+            told = [who for who in asked if _is_told(who, notice, logged, approved)]
+            return [ear for who in told for ear in self._ears[who.role].get(who.id, ())]
+        mechanics = self._ears[Role.MECHANIC]
+        told_mechanics = _mechanics_told(notice.to, logged, approved)
+        return [ear for one in told_mechanics for ear in mechanics.get(one, ())]
 
     async def _approved(self, people: Sequence[Principal]) -> frozenset[MechanicId]:
         mechanics = [MechanicId(who.id) for who in people if who.role is Role.MECHANIC]
@@ -272,7 +294,7 @@ def _could_be_told(who: Principal, logged: LoggedEvent) -> bool:
 def frames_for(
     who: Principal,
     logged: LoggedEvent,
-    approved: Collection[MechanicId],
+    approved: Set[MechanicId],
     *,
     now: datetime | None = None,
 ) -> Iterator[Frame]:
@@ -295,19 +317,24 @@ def _frame(notice: Notice, logged: LoggedEvent) -> Frame:
 
 
 def _is_told(
-    who: Principal, notice: Notice, logged: LoggedEvent, approved: Collection[MechanicId]
+    who: Principal, notice: Notice, logged: LoggedEvent, approved: Set[MechanicId]
 ) -> bool:
     if who.role is not Role.MECHANIC:
         being = owning(who, logged.customer)
         return isinstance(notice.to, ItsCustomer) and may(who, Operation.REQUEST_READ, being)
-    if who.id not in approved:
-        return False
-    match notice.to:
+    return who.id in _mechanics_told(notice.to, logged, approved)
+
+
+def _mechanics_told(
+    to: Recipients, logged: LoggedEvent, approved: Set[MechanicId]
+) -> Set[MechanicId]:
+    """Which of the approved."""
+    match to:
         case OneMechanic(mechanic=mechanic):
-            return who.id == mechanic
+            return approved & {mechanic}
         case EligibleMechanics(untold=untold):
-            return who.id in logged.eligible and who.id not in untold
+            return (approved & logged.eligible) - untold
         case EveryMechanic():
-            return True
+            return approved
         case ItsCustomer():
-            return False
+            return frozenset()

@@ -21,10 +21,10 @@ from headstart.app.ports import Credential, Ending, SignIns
 from headstart.app.wakeups import Wakeups
 
 POLL_S = 1.0  # the backstop when a wake-up is lost
-REST_S = 0.25  # many commits share one look
+REST_S = 0.25  # many commits share one look, which leaves the news of them the first word
 LOOK_S_MAX = 5.0  # a database that hangs is as good as none
 BLIND_S_MAX = 15.0  # who cannot be verified for so long is not trusted any more
-CREDENTIALS_PER_LOOK_MAX = 5_000
+CREDENTIALS_PER_LOOK_MAX = 1_000  # in one go: whoever else waits for the loop comes between
 FORGET_EVERY_S = 3600.0
 FORGOTTEN_AFTER = timedelta(days=30)
 
@@ -102,12 +102,12 @@ class Standing:
                 blind_since = clock() if blind_since is None else blind_since
                 if clock() - blind_since > BLIND_S_MAX:
                     self._end(list(self._watches), [Ending.UNVERIFIABLE] * len(self._watches))
-            await asyncio.sleep(REST_S)
 
     async def _nap(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(POLL_S):
                 await self._woken.wait()
+        await asyncio.sleep(REST_S)
         self._woken.clear()
 
     def _end_expired(self) -> None:

@@ -100,6 +100,7 @@ class Channel:
         self.join = join
         self.topic = topic
         self.credential = credential
+        self.who = credential.who  # a new token of another person is another channel
         self.bookmark: Bookmark | None = None
         self._watching = ExitStack()
         self.is_live = False
@@ -110,11 +111,6 @@ class Channel:
         self.noted = Cursor()
         self._noted_at_s = 0.0
         self._house.count(self.who, +1)
-
-    @property
-    def who(self) -> Principal:
-        """Whose channel this is."""
-        return self.credential.who
 
     def offer(self, frame: Frame) -> None:
         """From the feed: what this topic carries is sent, or kept until the past is through."""

@@ -81,6 +81,7 @@ class Connection:
         self._unanswered = 0
         self._ping_at_s = self._channelless_since_s = desk.clock_s()
         self._rejoin_by_s: dict[str, float] = {}
+        self.look_at_s = 0.0  # no ``tick`` is needed before
         self.is_closing = False
         self.has_joined = False  # something, ever
 
@@ -128,6 +129,7 @@ class Connection:
         superseded = self._channels.pop(wire, None)
         if superseded is not None:
             superseded.stop()
+            self._look_soon()
         self._joining.pop(wire, None)
         topic = topic_of(wire)
         if topic is None:
@@ -277,6 +279,7 @@ class Connection:
     def _drop(self, channel: Channel, *, forget: bool = False) -> None:
         if self._channels.get(channel.join.at.topic) is channel:
             del self._channels[channel.join.at.topic]
+            self._look_soon()
         channel.stop(forget=forget)
 
     # --- life and death ----------------------------------------------------------------------
@@ -302,6 +305,12 @@ class Connection:
         elif now_s - self._ping_at_s >= limits.ping_every_s:
             self._ping_at_s = now_s
             self._ping()
+        if self._channels and not self._rejoin_by_s:
+            self.look_at_s = self._ping_at_s + limits.ping_every_s
+
+    def _look_soon(self) -> None:
+        """A channel less."""
+        self._channelless_since_s, self.look_at_s = self._desk.clock_s(), 0.0
 
     def _ping(self) -> None:
         if self._outbox.awaits_pong or self._wire.is_full:

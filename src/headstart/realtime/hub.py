@@ -11,7 +11,7 @@ from headstart.app.feed import Feed, Frame, frames_for
 from headstart.app.ports import Bookmark, Credential, Cursor, EventLog, Receipts, Unavailable
 from headstart.app.ports import Presences as StoredPresences
 from headstart.app.wakeups import Wakeups
-from headstart.core.access import Principal, Role
+from headstart.core.access import Principal
 from headstart.core.request import MechanicId
 from headstart.realtime.badges import Door
 from headstart.realtime.channel import Channel
@@ -177,7 +177,9 @@ class Hub:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(self.limits.tick_s)
-            for number, connection in enumerate(self.connections(), 1):
+            now_s = self.clock_s()
+            due = [one for one in self._connections if one.look_at_s <= now_s]
+            for number, connection in enumerate(due, 1):
                 try:
                     connection.tick()
                 except Exception:
@@ -200,11 +202,6 @@ class Hub:
         return [one for each in self.connections() for one in each.channels()]
 
     async def _end_unapproved(self) -> None:
-        channels = self._open_channels()
-        mechanics = {MechanicId(one.who.id) for one in channels if one.who.role is Role.MECHANIC}
-        if not mechanics:
-            return
-        approved = await self._log.approved(list(mechanics))
-        for one in channels:
-            if one.who.role is Role.MECHANIC and one.who.id not in approved:
-                one.line.fail(one, End.NOT_APPROVED)
+        for ear in await self.feed.of_the_unapproved():
+            if isinstance(ear, Channel):
+                ear.line.fail(ear, End.NOT_APPROVED)

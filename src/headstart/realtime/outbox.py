@@ -1,4 +1,8 @@
-"""The one writer of a connection: a bounded queue, and pings that prove what has arrived."""
+"""The one writer of a connection: a bounded queue, and pings that prove what has arrived.
+
+Thousands are told the same in one go: nothing is made or scheduled here for a frame that can be
+written at once. The transport sends together what is written to it in one turn of the loop.
+"""
 
 import asyncio
 from collections import deque
@@ -31,14 +35,13 @@ class Pipe(Protocol):
 
 
 class Outbox:
-    """Writes in one go what has come together. Never blocks whoever puts something in."""
+    """Writes at once, or as soon as there is room. Never blocks whoever puts something in."""
 
     def __init__(self, pipe: Pipe, frames_max: int, on_overflow: Callable[[], None]) -> None:
         self._pipe = pipe
         self._frames_max = frames_max
         self._on_overflow = on_overflow
         self._waiting: deque[tuple[bytes, Listener | None, Cursor | None]] = deque()
-        self._scheduled = False
         self._closed = False
         self._unproved: dict[Listener, Cursor] = {}
         self._asked: Mapping[Listener, Cursor] | None = None
@@ -62,14 +65,21 @@ class Outbox:
         """One frame, with the place in the log that its arrival proves."""
         if self._closed:
             return
+        if self._waiting or self._pipe.is_full:
+            self._wait_in_line(data, listener, cursor)
+            return
+        if listener is not None and cursor is not None:
+            self._unproved[listener] = cursor
+            if self._asked is None:
+                data += self._question()
+        self._pipe.write(data)
+
+    def _wait_in_line(self, data: bytes, listener: Listener | None, cursor: Cursor | None) -> None:
         if len(self._waiting) >= self._frames_max:
             self._closed = True
             self._on_overflow()
-            return
-        self._waiting.append((data, listener, cursor))
-        if not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self.flush)
+        else:
+            self._waiting.append((data, listener, cursor))
 
     async def room(self) -> None:
         """Wait until nothing waits: for those who have much to say and can take their time."""
@@ -78,8 +88,7 @@ class Outbox:
             await self._room.wait()
 
     def flush(self) -> None:
-        """Write what waits, and ask for a proof that it arrived."""
-        self._scheduled = False
+        """Write what waits in one go, and ask for a proof that it arrived."""
         if self._closed or self._pipe.is_full:
             return
         pieces = []
@@ -90,14 +99,15 @@ class Outbox:
         self._waiting.clear()
         self._room.set()
         if self._unproved and self._asked is None:
-            pieces.append(self._question({}))
+            pieces.append(self._question())
         if pieces:
             self._pipe.write(b"".join(pieces))
 
     def ping(self, places: Mapping[Listener, Cursor]) -> None:
         """Is anybody there? If so, these have arrived too. To be asked with nothing waiting."""
         if self._asked is None and not self._closed:
-            self._pipe.write(self._question(places))
+            self._unproved = {**places, **self._unproved}
+            self._pipe.write(self._question())
 
     def pong(self, payload: bytes) -> None:
         """The answer to a ping; all that was written before it has arrived."""
@@ -107,16 +117,15 @@ class Outbox:
         for listener, cursor in arrived.items():
             listener.arrived(cursor)
         if self._unproved and not self._closed:
-            self._pipe.write(self._question({}))
+            self._pipe.write(self._question())
 
     def close(self) -> None:
         """Nothing more is written."""
         self._closed = True
         self._waiting.clear()
 
-    def _question(self, places: Mapping[Listener, Cursor]) -> bytes:
-        self._asked = {**places, **self._unproved}
-        self._unproved = {}
+    def _question(self) -> bytes:
+        self._asked, self._unproved = self._unproved, {}
         self._pings += 1
         return ping_frame(self._payload())
 

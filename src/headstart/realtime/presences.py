@@ -51,12 +51,15 @@ class Presences:
         self._woken = wakeups.subscribe()
         self._channels = channels
         self._lease_s = lease_s
+        self._watching: set[Channel] = set()
         self._state: State = {}
 
     def welcome(self, channel: Channel) -> None:
         """The state as it is, or empty where nobody can be present: clients wait for one."""
         if channel.join.config.presence and not channel.has_ended:
             state = self._state if channel.topic.kind is Kind.ONLINE else {}
+            if channel.topic.kind is Kind.ONLINE:
+                self._watching.add(channel)
             at, version = channel.join.at, channel.line.version
             for text in state_frames(version, at.topic, at.join_ref, state):
                 channel.line.say(text)
@@ -108,17 +111,16 @@ class Presences:
 
     async def _look(self) -> None:
         """Tell those who watch what has changed since they were told last."""
-        watching = [one for one in self._channels() if one.topic.kind is Kind.ONLINE]
-        if not watching:
+        self._watching = {one for one in self._watching if not one.has_ended}
+        if not self._watching:
             self._state = {}
             return
         now_there = await self._stored.everybody()
         before, self._state = self._state, _state(now_there)
-        for channel in watching:
-            if channel.is_live and channel.join.config.presence:
-                version, topic = channel.line.version, channel.topic.wire
-                for text in change_frames(version, topic, before, self._state):
-                    channel.line.say(text)
+        for channel in [one for one in self._watching if not one.has_ended]:
+            version, topic = channel.line.version, channel.topic.wire
+            for text in change_frames(version, topic, before, self._state):
+                channel.line.say(text)
 
     async def _nap(self) -> None:
         try:

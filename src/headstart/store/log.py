@@ -38,6 +38,10 @@ class EventLogStore(Postgres):
         rows = await self.rows("approved_among", mechanics=mechanics)
         return frozenset(row["id"] for row in rows)
 
+    async def unapproved(self) -> frozenset[MechanicId]:
+        """Everybody who may be told nothing, now."""
+        return frozenset(row["id"] for row in await self.rows("unapproved"))
+
 
 def logged_event(row: Any) -> LoggedEvent:
     """A row of the log as the feed reads it."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from headstart.app.figures import Figures, Span
@@ -14,8 +14,7 @@ from headstart.core.events import Event
 from headstart.core.request import CustomerId, MechanicId, RequestId
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Cursor:
+class Cursor(NamedTuple):
     """A place in the event log that cannot skip a late commit: transaction, then event."""
 
     xid: int = 0
@@ -54,6 +53,10 @@ class EventLog(Protocol):
 
     async def approved(self, mechanics: Sequence[MechanicId]) -> frozenset[MechanicId]:
         """Which of these may be told anything at all, now."""
+        ...
+
+    async def unapproved(self) -> frozenset[MechanicId]:
+        """Everybody who may be told nothing, now; few, beside those who may."""
         ...
 
 

@@ -24,13 +24,13 @@ def _commits_that_are_not_kept() -> Patches:
 
 def _early_leak() -> Patches:
     """What is meant for the favourite alone is told to every approved mechanic."""
-    is_told = feed._is_told
+    mechanics_told = feed._mechanics_told
 
-    def told(who: Any, notice: Any, logged: Any, approved: Any) -> bool:
-        leaks = isinstance(notice.to, OneMechanic) and who.id in approved
-        return leaks or is_told(who, notice, logged, approved)
+    def told(to: Any, logged: Any, approved: Any) -> Any:
+        leaks = isinstance(to, OneMechanic)
+        return approved if leaks else mechanics_told(to, logged, approved)
 
-    yield patch.object(feed, "_is_told", told)
+    yield patch.object(feed, "_mechanics_told", told)
 
 
 def _lost_deadlines() -> Patches:

@@ -336,6 +336,12 @@ class ModelStore(Purchases):
             known = self._database.state.mechanics
             return frozenset(one for one in mechanics if known.get(one) == "approved")
 
+    async def unapproved(self) -> frozenset[MechanicId]:
+        """Everybody who may be told nothing."""
+        async with self._statement():
+            known = self._database.state.mechanics
+            return frozenset(one for one, status in known.items() if status != "approved")
+
 
 def _mechanics(request: Request, concerned: Sequence[MechanicId]) -> Sequence[MechanicId]:
     return [*(step.mechanic for step in request.chain), *concerned]

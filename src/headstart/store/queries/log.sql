@@ -41,6 +41,10 @@ limit :limit;
 -- Which of these mechanics may be told anything at all.
 select id from headstart.mechanics where status = 'approved' and id = any (:mechanics::uuid[]);
 
+-- unapproved
+-- Everybody who may be told nothing: the few beside those who may, so that no list goes out.
+select id from headstart.mechanics where status <> 'approved';
+
 -- act_for
 -- Whose eyes the rest of this transaction has.
 select set_config('role', :role, true), set_config('request.jwt.claims', :claims, true);
