@@ -1,9 +1,9 @@
 """The feed: everybody hears what they are meant to hear, once and in order, and nothing else."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
@@ -238,3 +238,36 @@ async def test_windows_that_end_together_are_all_told(
             told = await heard(listener, 30)
     assert {frame.payload["session_id"] for frame in told} == {str(one.id) for one in booked}
     assert {frame.payload["reason"] for frame in told} == {"priority_timeout"}
+
+
+async def test_who_comes_while_news_are_told_is_told_too(
+    feed: Feed,
+    event_log: EventLogStore,
+    intakes: IntakeStore,
+    dispatcher: Dispatcher,
+    cast: Cast,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is in memory ends before the page that is just being told."""
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(mechanics: Sequence[MechanicId]) -> frozenset[MechanicId]:
+        monkeypatch.undo()  # only the first time
+        approved = await event_log.approved(mechanics)
+        asked.set()
+        await go_on.wait()
+        return approved
+
+    async with running(feed):
+        start, late = feed.told, mechanic(cast.others[1])
+        with feed.subscribe(mechanic(cast.others[0])) as listener:
+            monkeypatch.setattr(event_log, "approved", slow)
+            request = await book(dispatcher, intakes, cast.customer)
+            dispatcher.announce()
+            await asked.wait()
+            with feed.subscribe(late) as came:
+                assert await feed.recent(late, start, datetime.now(UTC)) == []
+                go_on.set()
+                for one in (listener, came):
+                    [told] = await heard(one, 1)
+                    assert told.payload["session_id"] == str(request.id)

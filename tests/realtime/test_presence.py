@@ -1,16 +1,18 @@
 """Who is there: a lease that the socket keeps alive, the same for all who watch."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from headstart.core.access import Role
 from headstart.store.people import PeopleStore
-from tests.realtime.conftest import FEED, Json, Talker, Town
+from tests.realtime.conftest import FEED, GUARD_S, Json, Talker, Town
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ONLINE = "realtime:online_mechanics"
+LEASE = timedelta(minutes=1)
 TRACK = {"type": "presence", "event": "track", "payload": {"status": "available", "phone": "1"}}
 UNTRACK = {"type": "presence", "event": "untrack"}
 
@@ -125,3 +127,32 @@ async def test_only_mechanics_are_tracked_each_under_their_own_key(town: Town, r
         await forger.join(ONLINE, town.mechanic(other), **key)
         await forger.say(ONLINE, "presence", TRACK)
         assert await there(forger, str(other))
+
+
+async def test_who_joins_while_others_are_looked_up_learns_what_has_changed(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or they would be shown what was before, and for good."""
+    mechanic, hub = town.world.cast.others[0], town.world.service.hub
+    people = stored_people(town)
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> Json:
+        monkeypatch.undo()
+        await people.set_presence(mechanic, on_duty=True, lease=LEASE)
+        found = await hub.presences._stored.everybody()
+        asked.set()
+        await go_on.wait()
+        return dict(found)
+
+    async with town.talker() as watcher, town.talker() as late:
+        await watcher.join(ONLINE, town.customer)
+        monkeypatch.setattr(hub.presences._stored, "everybody", slow)
+        async with asyncio.timeout(GUARD_S):
+            await asked.wait()
+        await late.join(ONLINE, town.customer, presence={"enabled": True})
+        await late.until("presence_state")
+        go_on.set()
+        for one in (watcher, late):
+            await there(one, str(mechanic))
+        await people.set_presence(mechanic, on_duty=False, lease=LEASE)

@@ -196,9 +196,9 @@ class Feed:
 
     async def recent(self, who: Principal, after: Cursor, now: datetime) -> Sequence[Frame] | None:
         """The same as ``replay``, from memory, up to ``told``; None when memory begins later."""
-        if after < self._recent_after:
-            return None
         approved = await self._approved([who])
+        if after < self._recent_after:  # only now: the oldest may have been forgotten meanwhile
+            return None
         return [
             frame
             for logged in self._recent
