@@ -53,7 +53,7 @@ class Listeners:
         self._epoll.register(0, select.EPOLLIN)
         self._clients: dict[int, Client] = {}
         self._stalled: list[Client] = []
-        self._answers: list[tuple[Client, bytes]] = []
+        self._answers: list[tuple[Client, int, bytes]] = []
         self._commands = b""
         self._goal: Goal | None = None
         self._give_up_at_s = 0.0
@@ -187,9 +187,9 @@ class Listeners:
 
     def _hear(self, client: Client, opcode: int, payload: bytes) -> None:
         if opcode == PING:
-            self._answers.append((client, _masked(PONG, payload)))
+            self._answers.append((client, PONG, payload))
         elif payload == ENGINE_PING:
-            self._answers.append((client, _masked(TEXT, ENGINE_PONG)))
+            self._answers.append((client, TEXT, ENGINE_PONG))
         elif opcode == CLOSE:
             raise RuntimeError(f"a connection was closed: {payload!r}; {self._ready} are in")
         elif not client.is_ready:
@@ -201,8 +201,8 @@ class Listeners:
 
     def _answer_pings(self) -> None:
         answers, self._answers = self._answers, []
-        for client, answer in answers:
-            client.socket.send(answer)
+        for client, opcode, payload in answers:
+            client.socket.send(_masked(opcode, payload))
 
 
 def _frame(data: bytes, at: int) -> tuple[int, int, int] | None:
