@@ -137,13 +137,13 @@ async def test_who_joins_while_others_are_looked_up_learns_what_has_changed(
     people = stored_people(town)
     asked, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow() -> Json:
+    async def slow() -> object:
         monkeypatch.undo()
         await people.set_presence(mechanic, on_duty=True, lease=LEASE)
         found = await hub.presences._stored.everybody()
         asked.set()
         await go_on.wait()
-        return dict(found)
+        return found
 
     async with town.talker() as watcher, town.talker() as late:
         await watcher.join(ONLINE, town.customer)
