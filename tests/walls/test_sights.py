@@ -60,3 +60,14 @@ async def test_a_request_is_judged_as_it_was_then(pool: "Pool", owner: "Pool") -
     for version, wrong in ((held.version, 1), (held.version + 1, 0), (opened.version, 0)):
         sights = Sights({Sight(mia(town), request, version, "news")})
         assert len(await disagreements(owner, playback, sights, ())) == wrong, version
+
+
+async def test_who_was_suspended_at_last_saw_what_they_saw(pool: "Pool", owner: "Pool") -> None:
+    town = await settle(pool)
+    playback = Playback.of(
+        log := await owner.fetch(LOG), dict.fromkeys((e["id"] for e in log), 0.0)
+    )
+    request = town.requests[YES]
+    sights = Sights({Sight(mia(town), str(request.id), request.version, "a snapshot")})
+    await owner.execute("update mechanics set status = 'suspended' where id = $1", town.mia)
+    assert list(await disagreements(owner, playback, sights, ())) == []

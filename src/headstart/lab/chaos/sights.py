@@ -123,8 +123,8 @@ Visible = set[tuple[int, Principal, str]]
 async def disagreements(
     pool: "Pool", playback: Playback, sights: Sights, suspended: Sequence[tuple[str, float, float]]
 ) -> Sequence[str]:
-    """What does not agree, in both directions, as sentences; the first few. Everybody is approved
-    when this is asked, so that words count only outside suspensions."""
+    """What does not agree, in both directions, as sentences; the first few. Everybody is played as
+    approved, so that words count only outside suspensions."""
     seen = {sight: playback.step_of(sight.request, sight.version) for sight in sights.seen}
     told = {
         word: playback.steps_between(word.request, word.from_s, word.until_s)
