@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import ExitStack
 from datetime import datetime
+from sys import intern
 from typing import Any, Protocol
 
 from headstart.app.feed import Feed, Frame, ReplayTooLong
@@ -37,7 +38,7 @@ class House(Protocol):
         """A channel more, or less."""
         ...
 
-    def encoded(self, version: Version, topic: str, frame: Frame, *, again: bool) -> bytes:
+    def encoded(self, channel: "Channel", frame: Frame, *, again: bool) -> bytes:
         """A frame for the wire."""
         ...
 
@@ -99,8 +100,10 @@ class Channel:
         self._house = house
         self.join = join
         self.topic = topic
+        self.dialect = intern(f"{line.version} {topic.wire}")  # whoever shares it reads the same
         self.credential = credential
         self.who = credential.who  # a new token of another person is another channel
+        self._carries = carries(topic, self.who)
         self.bookmark: Bookmark | None = None
         self._watching = ExitStack()
         self.is_live = False
@@ -114,7 +117,7 @@ class Channel:
 
     def offer(self, frame: Frame) -> None:
         """From the feed: what this topic carries is sent, or kept until the past is through."""
-        if self.has_ended or not carries(self.topic, self.who, frame):
+        if self.has_ended or not self._carries(frame):
             return
         if self.is_live:
             self._send(frame)
@@ -205,7 +208,7 @@ class Channel:
             async for frame in self._replay(start):
                 if frame.cursor > self._heard:
                     break
-                if carries(self.topic, self.who, frame) and _at_ms(frame) >= wish.since_ms:
+                if self._carries(frame) and _at_ms(frame) >= wish.since_ms:
                     newest.append(frame)
         for frame in newest:
             await self._send_again(frame)
@@ -222,11 +225,11 @@ class Channel:
             if frames is None:
                 is_first, upto = True, await feed.place()
                 async for frame in self._replay(self._heard):
-                    if carries(self.topic, self.who, frame):
+                    if self._carries(frame):
                         await self._send_again(frame)
                         upto = max(upto, frame.cursor)
             for frame in frames or ():
-                if carries(self.topic, self.who, frame):
+                if self._carries(frame):
                     await self._send_again(frame)
             self._heard = max(self._heard, upto)
 
@@ -250,7 +253,7 @@ class Channel:
 
     def _say_again(self, frames: Iterable[Frame]) -> None:
         for frame in frames:
-            if carries(self.topic, self.who, frame):
+            if self._carries(frame):
                 self.line.say_bytes(self._encoded(frame, again=True))
 
     def _go_live(self) -> None:
@@ -274,7 +277,7 @@ class Channel:
         await self.line.room()
 
     def _encoded(self, frame: Frame, *, again: bool = False) -> bytes:
-        return self._house.encoded(self.line.version, self.topic.wire, frame, again=again)
+        return self._house.encoded(self, frame, again=again)
 
     def _loses_right_by(self, frame: Frame) -> bool:
         """A mechanic follows a request for as long as they serve it."""

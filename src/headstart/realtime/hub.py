@@ -29,7 +29,6 @@ from headstart.realtime.topics import Topic
 from headstart.realtime.wire import text_frame
 from headstart.telemetry import SOCKETS
 
-ENCODED_KEPT = 64
 TICKS_IN_A_ROW = 500
 
 log = structlog.get_logger()
@@ -68,7 +67,8 @@ class Hub:
         self._name = name
         self._connections: set[Connection] = set()
         self._channels_of: Counter[Principal] = Counter()
-        self._encoded: dict[tuple[int, Version, str], tuple[Frame, bytes]] = {}
+        self._newest: Frame | None = None
+        self._encoded: dict[str, bytes] = {}  # the newest, by dialect
         self._turns = 0
 
     def now(self) -> datetime:
@@ -137,21 +137,21 @@ class Hub:
         """Show who is present, if the topic has that."""
         self.presences.welcome(channel)
 
-    def encoded(self, version: Version, topic: str, frame: Frame, *, again: bool) -> bytes:
+    def encoded(self, channel: Channel, frame: Frame, *, again: bool) -> bytes:
         """A frame for the wire; what is told live is encoded once for all."""
         if again:
-            return self._encode(version, topic, frame, {"replayed": True})
-        key = (id(frame), version, topic)
-        known = self._encoded.get(key)
+            return self._encode(channel, frame, {"replayed": True})
+        if frame is not self._newest:
+            self._newest, self._encoded = frame, {}
+        known = self._encoded.get(channel.dialect)
         if known is None:
-            if len(self._encoded) >= ENCODED_KEPT:
-                self._encoded.clear()
-            known = self._encoded[key] = (frame, self._encode(version, topic, frame, {}))
-        return known[1]
+            known = self._encoded[channel.dialect] = self._encode(channel, frame, {})
+        return known
 
-    def _encode(self, version: Version, topic: str, frame: Frame, more: dict[str, bool]) -> bytes:
+    def _encode(self, channel: Channel, frame: Frame, more: dict[str, bool]) -> bytes:
+        version, wire = channel.line.version, channel.topic.wire
         meta = {"id": self._name(frame.cursor), **more}
-        return text_frame(writing.broadcast(version, topic, frame.event, frame.payload, meta))
+        return text_frame(writing.broadcast(version, wire, frame.event, frame.payload, meta))
 
     async def standing_offers(self, who: Principal, bookmark: Bookmark) -> Sequence[Frame]:
         """The frames behind what is reserved for this mechanic now."""

@@ -78,6 +78,7 @@ class Socket(asyncio.Protocol):
         self._pieces: list[bytes] = []
         self._is_text = False
         self._cut: asyncio.TimerHandle | None = None
+        self._is_open = False  # for what is not the protocol's own
         self.is_full = False
 
     # --- asyncio -------------------------------------------------------------------------------
@@ -91,6 +92,7 @@ class Socket(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes of the client."""
         self._protocol.receive_data(data)
+        self._is_open = self._protocol.state is State.OPEN
         self._handle(self._protocol.events_received())
         self._send_out()
 
@@ -111,6 +113,7 @@ class Socket(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end."""
+        self._is_open = False
         self._open_sockets.discard(self)
         if self._cut:
             self._cut.cancel()
@@ -130,7 +133,7 @@ class Socket(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Frames that are whole already."""
-        if self._transport and self._protocol.state is State.OPEN:
+        if self._is_open and self._transport:
             self._transport.write(data)
 
     def pause_reading(self, for_s: float) -> None:
@@ -172,6 +175,7 @@ class Socket(asyncio.Protocol):
                 key = _only(request.headers, "x-api-key") or asked.get("apikey")
                 self._connection = self._hub.connect(self, judged, key)
         self._protocol.send_response(response)
+        self._send_out()
 
     def _judged(self, request: Request, path: str, version: Version | None) -> Version | Refusal:
         """The gate comes first: whom it refuses learns nothing else."""
@@ -224,6 +228,7 @@ class Socket(asyncio.Protocol):
 
     def _send_out(self) -> None:
         """What the protocol has to say by itself: the handshake, pongs, goodbyes."""
+        self._is_open = self._protocol.state is State.OPEN
         if self._transport is None or self._transport.is_closing():
             return
         for piece in self._protocol.data_to_send():

@@ -1,6 +1,7 @@
 """The addresses of the feed as clients write them, and what each of them carries."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -50,17 +51,31 @@ def topic_of(wire: str) -> Topic | None:
     return Topic(wire, Kind(found[1]), UUID(found[2])) if found else None
 
 
-def carries(topic: Topic, who: Principal, frame: Frame) -> bool:
-    """Does this topic carry a frame that this person is told? Whether they are is not asked here.
+def carries(topic: Topic, who: Principal) -> Callable[[Frame], bool]:
+    """Which frames that this person is told come on this topic. Whether they are told is not asked
+    here.
 
     A mechanic's own news are on the feed as well: that is where existing front ends listen.
     """
     match topic.kind:
-        case Kind.FEED:
-            return who.role is Role.MECHANIC and (frame.personal or frame.topic == FEED_TOPIC)
-        case Kind.MECHANIC:
-            return frame.personal and who.id == topic.id
+        case Kind.FEED if who.role is Role.MECHANIC:
+            return _is_on_the_feed
+        case Kind.MECHANIC if who.id == topic.id:
+            return _is_personal
         case Kind.REQUEST:
-            return frame.payload.get("session_id") == str(topic.id)
-        case Kind.ONLINE:
-            return False
+            request = str(topic.id)
+            return lambda frame: bool(frame.payload.get("session_id") == request)
+        case _:
+            return _is_never
+
+
+def _is_on_the_feed(frame: Frame) -> bool:
+    return frame.personal or frame.topic == FEED_TOPIC
+
+
+def _is_personal(frame: Frame) -> bool:
+    return frame.personal
+
+
+def _is_never(_: Frame) -> bool:
+    return False

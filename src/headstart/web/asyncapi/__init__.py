@@ -146,7 +146,7 @@ def _messages(address: str, description: str, names: Sequence[str], server: str 
 def _carries(topic: Topic, told: Sequence[Message]) -> bool:
     """Does somebody hear it there? Asked of the rule that the socket goes by."""
     return any(
-        carries(topic, Principal(role, MECHANIC), _frame(one)) and _is_for(role, one)
+        carries(topic, Principal(role, MECHANIC))(_frame(one)) and _is_for(role, one)
         for one in told
         for role in Role
     )
