@@ -6,6 +6,7 @@ read, since real listeners do not wait for each other. Commands come as lines of
 standard input, and each is answered by a line.
 """
 
+import gc
 import json
 import os
 import select
@@ -229,4 +230,5 @@ def _text(payload: bytes) -> str:
 
 
 if __name__ == "__main__":
+    gc.disable()  # a pause of thousands of clients would count as the server's
     Listeners(int(sys.argv[1]), sys.argv[2], sys.argv[3]).run()

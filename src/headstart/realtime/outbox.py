@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from headstart.app.ports import Cursor
-from headstart.realtime.wire import ping_frame
+from headstart.realtime.wire import PING_BYTES, PING_HEAD
 
 
 class Listener(Protocol):
@@ -46,6 +46,7 @@ class Outbox:
         self._unproved: dict[Listener, Cursor] = {}
         self._asked: Mapping[Listener, Cursor] | None = None
         self._pings = 0
+        self._payload = b""
         self._room = asyncio.Event()
         self._room.set()
 
@@ -69,9 +70,10 @@ class Outbox:
             self._wait_in_line(data, listener, cursor)
             return
         if listener is not None and cursor is not None:
-            self._unproved[listener] = cursor
             if self._asked is None:
-                data += self._question()
+                data += self._question({**self._unproved, listener: cursor})
+            else:
+                self._unproved[listener] = cursor
         self._pipe.write(data)
 
     def _wait_in_line(self, data: bytes, listener: Listener | None, cursor: Cursor | None) -> None:
@@ -99,35 +101,34 @@ class Outbox:
         self._waiting.clear()
         self._room.set()
         if self._unproved and self._asked is None:
-            pieces.append(self._question())
+            pieces.append(self._question(self._unproved))
         if pieces:
             self._pipe.write(b"".join(pieces))
 
     def ping(self, places: Mapping[Listener, Cursor]) -> None:
         """Is anybody there? If so, these have arrived too. To be asked with nothing waiting."""
         if self._asked is None and not self._closed:
-            self._unproved = {**places, **self._unproved}
-            self._pipe.write(self._question())
+            self._pipe.write(self._question({**places, **self._unproved}))
 
     def pong(self, payload: bytes) -> None:
         """The answer to a ping; all that was written before it has arrived."""
-        if self._asked is None or payload != self._payload():
+        if self._asked is None or payload != self._payload:
             return
         arrived, self._asked = self._asked, None
         for listener, cursor in arrived.items():
             listener.arrived(cursor)
         if self._unproved and not self._closed:
-            self._pipe.write(self._question())
+            self._pipe.write(self._question(self._unproved))
 
     def close(self) -> None:
         """Nothing more is written."""
         self._closed = True
         self._waiting.clear()
 
-    def _question(self) -> bytes:
-        self._asked, self._unproved = self._unproved, {}
+    def _question(self, places: Mapping[Listener, Cursor]) -> bytes:
+        self._asked = places
+        if self._unproved:
+            self._unproved = {}
         self._pings += 1
-        return ping_frame(self._payload())
-
-    def _payload(self) -> bytes:
-        return self._pings.to_bytes(8)
+        self._payload = self._pings.to_bytes(PING_BYTES)
+        return PING_HEAD + self._payload

@@ -2,14 +2,10 @@
 
 from websockets.frames import Frame, Opcode
 
-PING_HEAD = bytes((0x80 | Opcode.PING,))  # whole; 125 bytes at most, which stand in the next byte
+PING_BYTES = 8  # of its payload: the pong brings the same, after everything that came before it
+PING_HEAD = bytes((0x80 | Opcode.PING, PING_BYTES))
 
 
 def text_frame(text: str) -> bytes:
     """A whole message."""
     return Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
-
-
-def ping_frame(payload: bytes) -> bytes:
-    """Answered by a pong with the same payload, after everything that came before it."""
-    return PING_HEAD + bytes((len(payload),)) + payload
