@@ -91,8 +91,10 @@ def test_an_unpaid_booking_goes_on_from_another_device(
 ) -> None:
     carla = windows.open(cast.customer, "/dashboard")
     book_again(carla)
-    carla.reload()  # the favourite is still confirmed
-    expect(carla.get_by_text("Maria Lopez alone is asked for 10 minutes")).to_be_visible()
+    confirmed = carla.get_by_text("Maria Lopez alone is asked for 10 minutes")
+    expect(confirmed).to_be_visible()
+    carla.reload()
+    expect(confirmed).to_be_visible()
     fill_in(carla)
     carla.get_by_role("button", name="Go on to payment").click()
     expect(carla.get_by_role("button", name="Pay 29.99 CAD")).to_be_visible()
