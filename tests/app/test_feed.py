@@ -271,3 +271,31 @@ async def test_who_comes_while_news_are_told_is_told_too(
                 for one in (listener, came):
                     [told] = await heard(one, 1)
                     assert told.payload["session_id"] == str(request.id)
+
+
+async def test_who_leaves_in_the_middle_of_a_page_is_told_once_they_are_back(
+    feed: Feed,
+    intakes: IntakeStore,
+    people: PeopleStore,
+    dispatcher: Dispatcher,
+    cast: Cast,
+) -> None:
+    who = mechanic(cast.others[0])
+
+    class Leaver(Subscription):
+        def offer(self, frame: Frame) -> None:
+            super().offer(frame)
+            feed.detach(self)
+
+    for _ in range(3):
+        await book(dispatcher, intakes, cast.customer, cast.favorite)
+    async with running(feed):
+        feed.attach(leaver := Leaver(who))
+        await people.advance_clock(timedelta(minutes=10))
+        await dispatcher.enforce_due(100)
+        await heard(leaver, 1)
+        with feed.subscribe(who) as back:
+            request = await book(dispatcher, intakes, cast.customer)
+            dispatcher.announce()
+            while (await heard(back, 1))[0].payload["session_id"] != str(request.id):
+                pass

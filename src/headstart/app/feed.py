@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import chain
 from typing import Protocol
 from uuid import UUID
 
@@ -276,7 +275,7 @@ class Feed:
             return [ear for who in told for ear in self._ears[who.role].get(who.id, ())]
         mechanics = self._ears[Role.MECHANIC]
         told_mechanics = _mechanics_told(notice.to, logged, approved)
-        return list(chain.from_iterable(map(mechanics.__getitem__, told_mechanics)))
+        return [ear for one in told_mechanics for ear in mechanics.get(one, ())]
 
     async def _approved(self, people: Sequence[Principal]) -> frozenset[MechanicId]:
         mechanics = [MechanicId(who.id) for who in people if who.role is Role.MECHANIC]
