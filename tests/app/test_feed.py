@@ -299,3 +299,42 @@ async def test_who_leaves_in_the_middle_of_a_page_is_told_once_they_are_back(
             dispatcher.announce()
             while (await heard(back, 1))[0].payload["session_id"] != str(request.id):
                 pass
+
+
+async def test_a_mechanic_is_told_though_the_same_person_has_left_as_a_customer(
+    feed: Feed, intakes: IntakeStore, dispatcher: Dispatcher, cast: Cast
+) -> None:
+    who = mechanic(cast.others[0])
+    async with running(feed):
+        with feed.subscribe(who) as listener:
+            await book(dispatcher, intakes, cast.customer)
+            dispatcher.announce()
+            await heard(listener, 1)
+            with feed.subscribe(Principal(Role.CUSTOMER, who.id)):
+                pass
+            request = await book(dispatcher, intakes, cast.customer)
+            dispatcher.announce()
+            [told] = await heard(listener, 1)
+            assert told.payload["session_id"] == str(request.id)
+
+
+async def test_thousands_would_be_told_in_the_order_they_came(
+    feed: Feed, intakes: IntakeStore, people: PeopleStore, dispatcher: Dispatcher, cast: Cast
+) -> None:
+    told: list[MechanicId] = []
+
+    class Noted(Subscription):
+        def offer(self, frame: Frame) -> None:
+            super().offer(frame)
+            told.append(MechanicId(self.who.id))
+
+    came = [MechanicId(uuid4()) for _ in range(20)]
+    listeners = [Noted(mechanic(one)) for one in came]
+    async with running(feed):
+        for one, listener in zip(came, listeners, strict=True):
+            await people.add_mechanic(one, "Mo")
+            feed.attach(listener)
+        await book(dispatcher, intakes, cast.customer)
+        dispatcher.announce()
+        await heard(listeners[-1], 1)
+    assert told == came

@@ -29,7 +29,8 @@ class Approval:
         self._never_yet.discard(mechanic)
 
     async def now(self) -> Set[MechanicId]:
-        """Those who are here and approved. Whoever comes while the database is asked is in it."""
+        """Those who are here and approved, until something is awaited. Whoever comes while the
+        database is asked is in it."""
         unapproved = await self._log.unapproved()
         asked: set[MechanicId] = set()
         fresh: set[MechanicId] = set()
@@ -39,4 +40,5 @@ class Approval:
         fresh &= self._never_yet
         self._never_yet -= fresh
         self._approved_once |= fresh
-        return (self._approved_once - unapproved) | fresh
+        gone = (self._approved_once & unapproved) - fresh
+        return self._approved_once - gone if gone else self._approved_once

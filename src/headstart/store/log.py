@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from asyncpg.pgproto.pgproto import UUID as DriversUUID
+
 from headstart.app.ports import Cursor, LoggedEvent
 from headstart.core.request import MechanicId
 from headstart.store.postgres import Postgres
@@ -32,6 +34,10 @@ class EventLogStore(Postgres):
         """Foreign transactions hold up the news, never the deadlines."""
         waiting_s: float | None = await self.value("log_stall")
         return waiting_s or 0.0
+
+    def as_told(self, mechanic: MechanicId) -> MechanicId:
+        """The same id, as the driver makes them."""
+        return MechanicId(DriversUUID(mechanic.bytes))
 
     async def approved(self, mechanics: Sequence[MechanicId]) -> frozenset[MechanicId]:
         """Which of these may be told anything, now."""

@@ -51,6 +51,10 @@ class EventLog(Protocol):
         """How long the oldest event waits for a foreign transaction to end; 0 when none does."""
         ...
 
+    def as_told(self, mechanic: MechanicId) -> MechanicId:
+        """The same id, made as those in the events are: these are found among each other sooner."""
+        ...
+
     async def approved(self, mechanics: Sequence[MechanicId]) -> frozenset[MechanicId]:
         """Which of these may be told anything at all, now."""
         ...

@@ -24,13 +24,12 @@ def _commits_that_are_not_kept() -> Patches:
 
 def _early_leak() -> Patches:
     """What is meant for the favourite alone is told to every approved mechanic."""
-    mechanics_told = feed._mechanics_told
+    asked = feed._asked
 
-    def told(to: Any, logged: Any, approved: Any) -> Any:
-        leaks = isinstance(to, OneMechanic)
-        return approved if leaks else mechanics_told(to, logged, approved)
+    def everybody(to: Any, logged: Any, approved: Any) -> Any:
+        return approved if isinstance(to, OneMechanic) else asked(to, logged, approved)
 
-    yield patch.object(feed, "_mechanics_told", told)
+    yield patch.object(feed, "_asked", everybody)
 
 
 def _lost_deadlines() -> Patches:

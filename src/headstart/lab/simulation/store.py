@@ -330,6 +330,10 @@ class ModelStore(Purchases):
             held = self._database.state.held_up(self._database.horizon)
             return max((self._now_s() - seconds(one.at) for one in held), default=0.0)
 
+    def as_told(self, mechanic: MechanicId) -> MechanicId:
+        """There is one make here."""
+        return mechanic
+
     async def approved(self, mechanics: Sequence[MechanicId]) -> frozenset[MechanicId]:
         """Which of these may be told anything."""
         async with self._statement():
