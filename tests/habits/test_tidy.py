@@ -11,6 +11,10 @@ from pathlib import PurePath
 
 import pytest
 
+from headstart.realtime.channel import Channel
+from headstart.realtime.connection import Connection
+from headstart.realtime.outbox import Outbox
+from headstart.realtime.socket import Socket
 from tests.habits.source import CORE, ROOT, code_lines, committed, modules, parsed
 
 FILE_LINES_MAX = 400
@@ -116,3 +120,8 @@ def test_nobody_prints_but_the_command_line() -> None:
 
 def test_nothing_is_left_for_later_in_a_comment() -> None:
     assert [name for name, text in committed().items() if LEFTOVERS.search(text)] == []
+
+
+@pytest.mark.parametrize("part", [Channel, Connection, Outbox, Socket])
+def test_what_belongs_to_one_of_thousands_lies_together(part: type) -> None:
+    assert part.__dictoffset__ == 0, "has a dictionary beside its slots"

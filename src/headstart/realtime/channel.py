@@ -93,6 +93,26 @@ class Line(Protocol):
 class Channel:
     """An ear of the feed. It is silent until what was missed has been sent."""
 
+    __slots__ = (
+        "_carries",
+        "_heard",
+        "_held",
+        "_held_too_much",
+        "_house",
+        "_noted_at_s",
+        "_watching",
+        "bookmark",
+        "credential",
+        "dialect",
+        "has_ended",
+        "is_live",
+        "join",
+        "line",
+        "noted",
+        "topic",
+        "who",
+    )
+
     def __init__(
         self, house: House, line: Line, join: Join, topic: Topic, credential: Credential
     ) -> None:

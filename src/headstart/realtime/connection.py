@@ -64,6 +64,28 @@ class Desk(House, Protocol):
 class Connection:
     """``receive``, ``pong``, ``tick`` and ``lost`` come from outside; nothing here blocks."""
 
+    __slots__ = (
+        "_bucket",
+        "_channelless_since_s",
+        "_channels",
+        "_desk",
+        "_joining",
+        "_key",
+        "_malformed",
+        "_newest",
+        "_outbox",
+        "_ping_at_s",
+        "_proved",
+        "_rejoin_by_s",
+        "_tasks",
+        "_unanswered",
+        "_wire",
+        "has_joined",
+        "is_closing",
+        "look_at_s",
+        "version",
+    )
+
     def __init__(self, desk: Desk, wire: Wire, version: Version, key: str | None) -> None:
         self._desk = desk
         self.version = version

@@ -1,7 +1,8 @@
 """The one writer of a connection: a bounded queue, and pings that prove what has arrived.
 
 Thousands are told the same in one go: nothing is made or scheduled here for a frame that can be
-written at once. The transport sends together what is written to it in one turn of the loop.
+written at once. All that a frame passes on its way to the transport (``Channel``, ``Connection``,
+``Outbox``, ``Socket``) has slots: what belongs to one listener then lies together in memory.
 """
 
 import asyncio
@@ -36,6 +37,19 @@ class Pipe(Protocol):
 
 class Outbox:
     """Writes at once, or as soon as there is room. Never blocks whoever puts something in."""
+
+    __slots__ = (
+        "_asked",
+        "_closed",
+        "_frames_max",
+        "_on_overflow",
+        "_payload",
+        "_pings",
+        "_pipe",
+        "_room",
+        "_unproved",
+        "_waiting",
+    )
 
     def __init__(self, pipe: Pipe, frames_max: int, on_overflow: Callable[[], None]) -> None:
         self._pipe = pipe

@@ -66,6 +66,21 @@ def socket_class(hub: Hub, gate: Gate) -> type[asyncio.Protocol]:
 class Socket(asyncio.Protocol):
     """One connection, from its handshake on."""
 
+    __slots__ = (
+        "_client",
+        "_connection",
+        "_cut",
+        "_gate",
+        "_hub",
+        "_is_open",
+        "_is_text",
+        "_open_sockets",
+        "_pieces",
+        "_protocol",
+        "_transport",
+        "is_full",
+    )
+
     def __init__(self, hub: Hub, gate: Gate, config: Any, server_state: Any, **_: Any) -> None:
         self._hub = hub
         self._gate = gate
