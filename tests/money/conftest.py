@@ -77,9 +77,11 @@ class Bank:
         return url.rsplit("/", 1)[1]
 
     async def book(self, customer: Headers, **booking: Any) -> UUID:
-        """Paid, and dispatched."""
+        """Paid, dispatched, and no news of the payment under way that would be looked into."""
         page = await self.pay(await self.open_page(customer, **booking))
-        return await self.request_of(page)
+        request = await self.request_of(page)
+        await self.heard()
+        return request
 
     async def request_of(self, page: str) -> UUID:
         """The request that a paid page becomes."""

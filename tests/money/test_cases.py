@@ -183,7 +183,6 @@ async def the_bank_lets_go_of_the_hold(bank: Bank) -> UUID:
 
 async def matched_and_the_hold_is_gone(bank: Bank) -> UUID:
     request, _ = await the_favourite_is_asked(bank)
-    await bank.heard()
     await bank.lever("switches", drop=True)  # only the capture finds out
     await bank.lever("clock", advance_s=HOLD_LASTS_S + 1)
     another, _ = await bank.mechanic()

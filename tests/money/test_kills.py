@@ -183,7 +183,7 @@ async def dispatched(street: Street) -> tuple[Page, UUID]:
     """Found, and nothing left to do about it."""
     page = await paid(street.bank)
     request = await street.bank.request_of(page)
-    await street.bank.settled()
+    await street.bank.heard()
     return page, request
 
 
