@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 from uuid import UUID
 
 import asyncpg
 import httpx
 import pytest
 
+from headstart.lab import backstage
 from headstart.lab.backstage import Server, ServerDied, free_port, server_environment, wait_until
 from headstart.lab.cast import Cast
 from headstart.lab.stage import Stage
@@ -71,6 +73,20 @@ def test_another_server_tells_of_the_same_requests(stage: Stage) -> None:
         assert cast.favorite.at(other.url).accept(request_id).is_success
     assert not other.is_running
     assert stage.request(request_id)["status"] == "matched"
+
+
+def test_nobody_is_given_the_port_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though nobody listens there yet, and the other is another process."""
+    monkeypatch.setattr(backstage, "PORTS", range(19_000, 19_100))
+    here = [free_port() for _ in range(20)]
+    drawing = """
+        from headstart.lab import backstage
+        backstage.PORTS = range(19_000, 19_100)
+        print(*[backstage.free_port() for _ in range(20)])
+    """
+    command = [sys.executable, "-c", dedent(drawing)]
+    there = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert len({*here, *map(int, there)}) == 40
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:

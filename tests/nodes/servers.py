@@ -2,21 +2,15 @@
 
 import asyncio
 import shutil
-import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from headstart.lab.backstage import free_port
+
 GUARD_S = 10.0
-
-
-def free_port() -> int:
-    """Nobody listens there now."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
 
 
 @dataclass

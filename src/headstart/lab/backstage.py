@@ -1,5 +1,6 @@
 """What stands behind the stage: a scratch database, a payment sandbox, and server processes."""
 
+import atexit
 import os
 import random
 import secrets
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -39,6 +40,8 @@ IN_A_HURRY = {  # the people of a stage ask more often than people do
 }
 FORGETFUL = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 RETRY_DELAYS_S = (0.05, 0.1, *[0.25] * 120)  # for a server that is away for half a minute
+_CLAIMS = ExitStack()  # to the ports that were given out here
+atexit.register(_CLAIMS.close)
 
 
 class ServerDied(RuntimeError):
@@ -150,11 +153,25 @@ def server_environment(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def free_port(neighbours: int = 0) -> int:
-    """A port that nobody listens on, and so many after it."""
+    """A port that nobody listens on, and so many after it: ours alone while this process lives."""
     while True:
         port = random.choice(PORTS)
-        if not any(_is_taken(one) for one in range(port, port + 1 + neighbours)):
-            return port
+        wanted = range(port, port + 1 + neighbours)
+        with ExitStack() as claims:
+            if all(_is_claimed(one, claims) for one in wanted) and not any(map(_is_taken, wanted)):
+                _CLAIMS.push(claims.pop_all())
+                return port
+
+
+def _is_claimed(port: int, claims: ExitStack) -> bool:
+    """Whether it is ours now. Until somebody listens there, or while they restart, nothing else
+    would keep it from whoever draws the same number; the UDP port of that number stands for it."""
+    claim = claims.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    try:
+        claim.bind((HOST, port))
+    except OSError:
+        return False
+    return True
 
 
 def _is_taken(port: int) -> bool:
