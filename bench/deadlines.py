@@ -114,6 +114,7 @@ async def watched(
     commits: Stamps = []
     async with sweeper(place.dsn, commits):
         await _all_opened(place, due)
+        await _all_noted(place, due, commits)
     return due, commits
 
 
@@ -128,6 +129,17 @@ async def _all_opened(place: World, due: Due) -> None:
         ):
             return
     raise TimeoutError("some windows did not end")
+
+
+async def _all_noted(place: World, due: Due, commits: Stamps) -> None:
+    """What is committed is seen by us a moment before its sweeper is told and notes it."""
+    last = await place.connection.fetchval(
+        "select max(at) from session_events where request_id = any($1::uuid[])", list(due)
+    )
+    last_s = last.timestamp() - await place.clock_offset_s()
+    async with asyncio.timeout(PATIENCE_S):
+        while not commits or commits[-1] < last_s:  # noqa: ASYNC110 - the sweeper has no event
+            await asyncio.sleep(LOOK_S)
 
 
 async def judged(place: World, due: Due, commits: Stamps) -> Lateness:
