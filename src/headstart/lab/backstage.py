@@ -158,17 +158,20 @@ def free_port(neighbours: int = 0) -> int:
         port = random.choice(PORTS)
         wanted = range(port, port + 1 + neighbours)
         with ExitStack() as claims:
-            if all(_is_claimed(one, claims) for one in wanted) and not any(map(_is_taken, wanted)):
+            if all(_claim(one, claims) for one in wanted) and not any(map(_is_taken, wanted)):
                 _CLAIMS.push(claims.pop_all())
                 return port
 
 
-def _is_claimed(port: int, claims: ExitStack) -> bool:
-    """Whether it is ours now. Until somebody listens there, or while they restart, nothing else
-    would keep it from whoever draws the same number; the UDP port of that number stands for it."""
-    claim = claims.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+def _claim(port: int, claims: ExitStack) -> bool:
+    """Make it ours; False when it is another's.
+
+    Until somebody listens there, or while they restart, nothing else would keep it from whoever
+    draws the same number: the UDP port of that number stands for it.
+    """
+    mark = claims.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     try:
-        claim.bind((HOST, port))
+        mark.bind((HOST, port))
     except OSError:
         return False
     return True
